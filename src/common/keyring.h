@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel's keyrings and the PSKs in them, over libkeyutils. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <glib.h>
+
+#include "common/secret.h"
+
+/** A key's or a keyring's serial, as the kernel gives it; positive. */
+typedef int32_t key_serial;
+
+/**
+ * keyring_find() - the serial of a keyring.
+ * @name: ".nvme" and the like as /proc/keys shows it, "%:NAME", or a serial in decimal or 0x hex
+ *
+ * Return: the serial; -ENOENT when there is no such keyring, -EKEYREVOKED and -EACCES as the
+ * kernel says.
+ */
+int keyring_find(const char *name);
+
+/**
+ * keyring_session_private() - give this process a session keyring of its own, empty.
+ *
+ * Return: 0 or a negative errno.
+ */
+int keyring_session_private(void);
+
+/**
+ * keyring_link_session() - link @keyring into this process's session keyring.
+ *
+ * Possession is what lets a process read the keys of .nvme (their permission is 3b010000), and
+ * the link gives it. Linking twice is fine.
+ *
+ * Return: 0 or a negative errno.
+ */
+int keyring_link_session(key_serial keyring);
+
+/**
+ * keyring_process_clear() - empty the process keyring, so that keyring_process_only() can tell
+ * which keyring the next ACCEPT links into it.
+ */
+int keyring_process_clear(void);
+
+/**
+ * keyring_process_only() - the one serial in the process keyring.
+ *
+ * Return: the serial; 0 when it is empty; a negative errno.
+ */
+int keyring_process_only(void);
+
+/**
+ * keyring_keys() - the serials in a keyring.
+ * @serials: set to a new array of key_serial (element size 4), to be freed by g_array_unref()
+ *
+ * Return: 0 or a negative errno.
+ */
+int keyring_keys(key_serial keyring, GArray **serials);
+
+/**
+ * struct key_info - what the kernel says of a key, without its bytes.
+ * @type: "psk", "user", "keyring"
+ * @uid, @gid, @perm: owner and permission bits
+ * @description: the whole description, semicolons included; of a PSK its identity
+ */
+typedef struct key_info {
+	char *type;
+	uint32_t uid, gid, perm;
+	char *description;
+} key_info;
+
+void key_info_clear(key_info *info);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(key_info, key_info_clear)
+
+/**
+ * key_describe() - fill @info for @key; clear it by key_info_clear().
+ *
+ * Return: 0; -ENOKEY, -EKEYREVOKED, -EKEYEXPIRED, -EACCES.
+ */
+int key_describe(key_serial key, key_info *info);
+
+/**
+ * keyring_lookup() - the key of exactly this type and identity in exactly this keyring.
+ *
+ * The psk type's own search matches by prefix, so what it finds is compared whole, and on a
+ * mismatch all keys of the keyring are described one by one. Sub-keyrings are not searched.
+ *
+ * Return: its serial; -ENOKEY when there is none; -EKEYREVOKED, -EKEYEXPIRED, -EACCES.
+ */
+int keyring_lookup(key_serial keyring, const char *type, const char *identity);
+
+/**
+ * key_read_psk() - read the bytes of @key.
+ * @psk: set to them; wiped on failure
+ *
+ * Return: 0; -EMSGSIZE when it is longer than SECRET_MAX, -ENOKEY, -EKEYREVOKED, -EKEYEXPIRED,
+ * -EACCES.
+ */
+int key_read_psk(key_serial key, secret *psk);
+
+/**
+ * key_strerror() - what a keyring error means to a person, static: "the key has expired".
+ * @err: a negative errno of these functions
+ */
+const char *key_strerror(int err);

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The log: journal, syslog or stderr, with levels 0 to 9. */
+#include "common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <systemd/sd-daemon.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define ESCAPE_MAX 256
+
+enum where { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
+
+static enum where where = TO_STDERR;
+static const char *program = "";
+static int level;
+static void (*sink)(int priority, const char *line);
+
+void log_open(enum log_target target, const char *name)
+{
+	program = name;
+	if (target == LOG_TARGET_STDERR) {
+		where = TO_STDERR;
+	} else if (access(JOURNAL_SOCKET, F_OK) == 0) {
+		where = TO_JOURNAL;
+	} else {
+		where = TO_SYSLOG;
+		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	}
+}
+
+void log_set_level(int to)
+{
+	level = to;
+}
+
+int log_level(void)
+{
+	return level;
+}
+
+void log_set_sink(void (*to)(int priority, const char *line))
+{
+	sink = to;
+}
+
+void log_line(int priority, const char *format, ...)
+{
+	char line[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+
+	if (sink) {
+		sink(priority, line);
+		return;
+	}
+	switch (where) {
+	case TO_JOURNAL:
+		sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", priority,
+				"SYSLOG_IDENTIFIER=%s", program, NULL);
+		break;
+	case TO_SYSLOG:
+		syslog(priority, "%s", line);
+		break;
+	case TO_STDERR:
+		/* One write a line, so that lines of two processes never mix. */
+		fprintf(stderr, "%s: %s\n", program, line);
+		break;
+	}
+}
+
+char *log_escape(const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+	GString *out = g_string_sized_new(MIN(len, (size_t)ESCAPE_MAX) + 8);
+
+	for (size_t i = 0; i < len; i++) {
+		if (i == ESCAPE_MAX) {
+			g_string_append(out, "...");
+			break;
+		}
+		if (g_ascii_isprint(p[i]) && p[i] != '"' && p[i] != '\\')
+			g_string_append_c(out, (char)p[i]);
+		else
+			g_string_append_printf(out, "\\x%02x", p[i]);
+	}
+	return g_string_free(out, FALSE);
+}

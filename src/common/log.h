@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The log: journal, syslog or stderr, with levels 0 to 9. */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <syslog.h>
+#include <glib.h>
+
+/** enum log_target - where lines go. */
+enum log_target {
+	LOG_TARGET_AUTO,   /* the journal when there is one, else syslog */
+	LOG_TARGET_STDERR, /* stderr */
+};
+
+/** log_open() - say where lines go and under which name; call once, before the first line. */
+void log_open(enum log_target target, const char *name);
+
+/** log_set_level() - show log_debug() lines up to @level, 0 (none) to 9 (all). */
+void log_set_level(int level);
+
+/** log_level() - the level set. */
+int log_level(void);
+
+/**
+ * log_set_sink() - hand finished lines to @sink instead, a worker's way to its broker.
+ * @sink: gets the syslog priority and one line without newline; NULL restores the target
+ */
+void log_set_sink(void (*sink)(int priority, const char *line));
+
+/** log_line() - write one line of a syslog priority (LOG_ERR, LOG_WARNING, LOG_NOTICE, ...). */
+void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+#define log_error(...) log_line(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
+
+/** log_debug() - one line of a step, shown from level @at (1 to 9) on. */
+#define log_debug(at, ...)                                                                         \
+	do {                                                                                       \
+		if (log_level() >= (at))                                                           \
+			log_line(LOG_DEBUG, __VA_ARGS__);                                          \
+	} while (0)
+
+/**
+ * log_escape() - make foreign bytes fit for a line: what is not printable ASCII, and quote and
+ * backslash, become \xHH, and more than 256 bytes are cut with "...".
+ *
+ * Return: a new string, to be freed by g_free().
+ */
+char *log_escape(const void *bytes, size_t len);
