@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The sockets of the handshake family: open, READY, ACCEPT, DONE. */
+#include "netlink/handshake.h"
+#include "netlink/attributes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+
+/* READYs that we may fall behind before the kernel drops one; a lost one costs nothing. */
+#define READY_BUFFER (1024 * 1024)
+
+struct handshake {
+	struct nl_sock *events;
+	struct nl_sock *commands;
+	int family;
+};
+
+static int errno_of_nl(int err)
+{
+	switch (-err) {
+	case NLE_OBJ_NOTFOUND:
+		return -EPROTONOSUPPORT;
+	case NLE_NOMEM:
+		return -ENOMEM;
+	case NLE_PERM:
+		return -EPERM;
+	case NLE_AGAIN:
+		return -EAGAIN;
+	default:
+		return -EIO;
+	}
+}
+
+static int open_socket(struct nl_sock **out)
+{
+	int r;
+
+	*out = nl_socket_alloc();
+	if (!*out)
+		return -ENOMEM;
+	r = genl_connect(*out);
+	if (r < 0)
+		return errno_of_nl(r);
+	nl_socket_disable_auto_ack(*out);
+	return 0;
+}
+
+int handshake_open(struct handshake **out)
+{
+	struct handshake *h = calloc(1, sizeof(*h));
+	int group, size = READY_BUFFER;
+	int r;
+
+	*out = NULL;
+	if (!h)
+		return -ENOMEM;
+	r = open_socket(&h->commands);
+	if (!r)
+		r = open_socket(&h->events);
+	if (r < 0)
+		goto fail;
+
+	r = h->family = genl_ctrl_resolve(h->commands, HANDSHAKE_FAMILY);
+	if (r < 0) {
+		r = errno_of_nl(r);
+		goto fail;
+	}
+	r = group = genl_ctrl_resolve_grp(h->commands, HANDSHAKE_FAMILY, HANDSHAKE_GROUP);
+	if (r < 0) {
+		r = errno_of_nl(r);
+		goto fail;
+	}
+	/* Beyond net.core.rmem_max where we may, up to it where not. */
+	if (setsockopt(nl_socket_get_fd(h->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+		       sizeof(size)) < 0)
+		setsockopt(nl_socket_get_fd(h->events), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	nl_socket_disable_seq_check(h->events);
+	nl_socket_set_nonblocking(h->events);
+	nl_socket_set_nonblocking(h->commands);
+	r = nl_socket_add_membership(h->events, group);
+	if (r < 0) {
+		r = errno_of_nl(r);
+		goto fail;
+	}
+	*out = h;
+	return 0;
+fail:
+	handshake_close(h);
+	return r;
+}
+
+void handshake_leave(struct handshake *h)
+{
+	nl_socket_free(h->events);
+	h->events = NULL;
+}
+
+void handshake_close(struct handshake *h)
+{
+	if (!h)
+		return;
+	nl_socket_free(h->events);
+	nl_socket_free(h->commands);
+	free(h);
+}
+
+int handshake_fd(const struct handshake *h)
+{
+	return h->events ? nl_socket_get_fd(h->events) : -1;
+}
+
+int handshake_ready(struct handshake *h)
+{
+	unsigned char message[256]; /* a READY is shorter, and its content of no use */
+	int n = 0;
+
+	while (recv(handshake_fd(h), message, sizeof(message), MSG_DONTWAIT) > 0)
+		n++;
+	return errno == EAGAIN || errno == EINTR ? n : -errno;
+}
+
+/*
+ * Sends @msg and waits for its answer, which the kernel has queued before the send returns.
+ * *@reply is to be freed by the caller.
+ */
+static int transact(struct handshake *h, struct nl_msg *msg, unsigned char **reply,
+		    struct nlmsghdr **answer)
+{
+	uint32_t seq;
+	int r;
+
+	*reply = NULL;
+	nl_complete_msg(h->commands, msg);
+	seq = nlmsg_hdr(msg)->nlmsg_seq;
+	r = nl_send(h->commands, msg);
+	if (r < 0)
+		return errno_of_nl(r);
+
+	for (;;) {
+		struct sockaddr_nl from;
+		int len = nl_recv(h->commands, &from, reply, NULL);
+
+		if (len <= 0)
+			return len == -NLE_AGAIN || !len ? -EIO : errno_of_nl(len);
+		*answer = (struct nlmsghdr *)*reply;
+		if (from.nl_pid == 0 && nlmsg_ok(*answer, len) && (*answer)->nlmsg_seq == seq)
+			break;
+		free(*reply); /* a late answer to something we gave up on */
+		*reply = NULL;
+	}
+	if ((*answer)->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *err = nlmsg_data(*answer);
+
+		if (nlmsg_datalen(*answer) < (int)sizeof(*err))
+			return -EIO;
+		return err->error > 0 ? -EIO : err->error;
+	}
+	return (*answer)->nlmsg_type == h->family ? 1 : -EIO;
+}
+
+static struct nl_msg *new_message(struct handshake *h, uint8_t command, int flags)
+{
+	struct nl_msg *msg = nlmsg_alloc();
+
+	if (msg && !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, h->family, 0, NLM_F_REQUEST | flags,
+				command, HANDSHAKE_FAMILY_VERSION)) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return msg;
+}
+
+int handshake_accept(struct handshake *h, struct handshake_request *req, const char **why)
+{
+	struct nl_msg *msg = new_message(h, HANDSHAKE_CMD_ACCEPT, 0);
+	unsigned char *reply = NULL;
+	struct nlmsghdr *answer;
+	int r = -ENOMEM;
+
+	if (msg && !nla_put_u32(msg, HANDSHAKE_ACCEPT_HANDLER_CLASS, HANDSHAKE_CLASS_TLSHD))
+		r = transact(h, msg, &reply, &answer);
+	if (r > 0)
+		r = handshake_decode(answer, req, why);
+	else if (r == 0)
+		r = -EIO; /* an acknowledgement, and no request */
+	free(reply);
+	nlmsg_free(msg);
+	return r;
+}
+
+int handshake_done(struct handshake *h, int sockfd, int status, int32_t remote)
+{
+	struct nl_msg *msg = new_message(h, HANDSHAKE_CMD_DONE, NLM_F_ACK);
+	unsigned char *reply = NULL;
+	struct nlmsghdr *answer;
+	int r = -ENOMEM;
+
+	if (msg && !nla_put_u32(msg, HANDSHAKE_DONE_STATUS, (uint32_t)status) &&
+	    !nla_put_s32(msg, HANDSHAKE_DONE_SOCKFD, sockfd) &&
+	    (!remote || !nla_put_u32(msg, HANDSHAKE_DONE_REMOTE_AUTH, (uint32_t)remote)))
+		r = transact(h, msg, &reply, &answer);
+	free(reply);
+	nlmsg_free(msg);
+	return r > 0 ? -EIO : r;
+}
