@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What scenarios share, inside a guest: the daemon, the target, keys, connections, assertions.
+# shellcheck shell=bash
+
+set -euo pipefail
+
+: "${TLSHD:=ours}" "${SCENARIO_DIR:=/tmp}" "${SANITIZE:=}" "${GUEST:=}"
+LIB=${BASH_SOURCE[0]%/*}
+HOSTNQN=nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36
+HOSTID=befdec4c-2234-11b2-a85c-ca77c773af36
+PORT=4420
+CONFIGFS=/sys/kernel/config
+NVMET=$CONFIGFS/nvmet
+# Leaks are looked for where a process ends by itself; a worker may not use ptrace for it.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:handle_abort=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+
+trap 'echo "*** line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
+
+# --- assertions
+
+fail() { echo "*** $*" >&2; trap - ERR; exit 1; }
+note() { echo "--- $*" >&2; }
+
+# same WHAT EXPECTED GOT
+same() { [[ $2 == "$3" ]] || fail "$1: expected '$2', got '$3'"; }
+# at_least WHAT LIMIT GOT
+at_least() { (($3 >= $2)) || fail "$1: expected at least $2, got $3"; }
+# contains FILE EXTENDED-REGEX
+contains() {
+	grep -qE -- "$2" "$1" || { echo "--- $1 has:" >&2; cat "$1" >&2; fail "no line of $1 matches '$2'"; }
+}
+lacks() { ! grep -E -- "$2" "$1" >&2 || fail "$1 has lines that match '$2'"; }
+# refused COMMAND...: it must fail
+refused() { ! "$@" || fail "this was to fail and did not: $*"; }
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || return 1
+		sleep 0.1
+	done
+}
+
+# in_ns NETNS COMMAND...; the name "" is where we are
+in_ns() {
+	local ns=$1
+	shift
+	if [[ $ns ]]; then nsenter --net="/run/netns/$ns" "$@"; else "$@"; fi
+}
+
+# --- the daemon
+
+tlshd_program() {
+	case $TLSHD in
+	ours) echo /usr/sbin/tlshd ;;
+	*) echo "/opt/$TLSHD/usr/sbin/tlshd" ;;
+	esac
+}
+
+# start_tlshd [--netns NS] [--name NAME] [--config FILE] [--loglevel N]
+# Its log is $SCENARIO_DIR/NAME.log, its process number in $SCENARIO_DIR/NAME.pid.
+start_tlshd() {
+	local ns='' name=tlshd config='' level=0 pid
+	[[ $TLSHD == ours ]] || level=1
+	while (($#)); do
+		case $1 in
+		--netns) ns=$2 ;;
+		--name) name=$2 ;;
+		--config) config=$2 ;;
+		--loglevel) level=$2 ;;
+		*) fail "start_tlshd: $1?" ;;
+		esac
+		shift 2
+	done
+	if [[ ! $config ]]; then
+		config=$SCENARIO_DIR/$name.conf
+		printf '[debug]\nloglevel=%s\ntls=%s\nnl=0\n[authenticate]\nkeyrings=.nvme\n' "$level" 0 >"$config"
+	fi
+	modprobe -q nvme-keyring || true
+	in_ns "$ns" "$(tlshd_program)" -s -c "$config" >>"$SCENARIO_DIR/$name.log" 2>&1 </dev/null &
+	pid=$!
+	echo $pid >"$SCENARIO_DIR/$name.pid"
+	wait_for 20 listens "$pid" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "$name did not begin to listen"; }
+}
+
+# The process (or a child of it) is in a generic netlink multicast group: the kernel sees a handler.
+listens() {
+	kill -0 "$1" || return 1
+	local pid
+	for pid in $1 $(cat "/proc/$1/task/$1/children"); do
+		awk -v p="$pid" '$2 == 16 && $3 % 4194304 == p && $4 != "00000000" { found = 1 } END { exit !found }' \
+			"/proc/$1/net/netlink" && return 0
+	done
+	return 1
+}
+
+tlshd_pid() { cat "$SCENARIO_DIR/${1:-tlshd}.pid"; }
+
+# stop_tlshd [NAME]: SIGTERM, and it must be gone within 15 s
+stop_tlshd() {
+	local name=${1:-tlshd} pid
+	pid=$(tlshd_pid "$name")
+	kill -TERM "$pid"
+	wait_for 15 gone "$pid" || fail "$name does not end on SIGTERM"
+	rm "$SCENARIO_DIR/$name.pid"
+}
+gone() { [[ ! -e /proc/$1 || $(awk '/^State/ { print $2 }' "/proc/$1/status") == Z ]]; }
+
+# --- keys
+
+load_modules() {
+	modprobe -a nvme-tcp nvmet-tcp
+	mountpoint -q $CONFIGFS || mount -t configfs configfs $CONFIGFS
+	[[ -b /dev/ram0 ]] || modprobe brd rd_nr=4 rd_size=65536
+}
+
+# insert_key SUBSYSNQN [--hostnqn NQN] [--hmac 1|2] [--identity 0|1] [--secret HEX]
+# Prints the identity of the key it put into .nvme by nvme-cli.
+insert_key() {
+	local nqn=$1 host=$HOSTNQN hmac=1 version=1 secret=
+	shift
+	while (($#)); do
+		case $1 in
+		--hostnqn) host=$2 ;;
+		--hmac) hmac=$2 ;;
+		--identity) version=$2 ;;
+		--secret) secret=$2 ;;
+		*) fail "insert_key: $1?" ;;
+		esac
+		shift 2
+	done
+	[[ $secret ]] || secret=$(od -An -v -tx1 -N$((hmac == 2 ? 48 : 32)) /dev/urandom | tr -d ' \n')
+	nvme gen-tls-key --insert --keyring=.nvme --hostnqn="$host" --subsysnqn="$nqn" \
+		--hmac="$hmac" --identity="$version" --secret="$secret" >"$SCENARIO_DIR/gen-tls-key" 2>&1 ||
+		{ cat "$SCENARIO_DIR/gen-tls-key" >&2; fail "nvme gen-tls-key failed"; }
+	key_descriptions | grep -F " $host $nqn" | grep -E "^NVMe${version}R0${hmac} .* ${nqn}( |$)" | tail -1
+}
+
+nvme_keyring() { awk '$8 == "keyring" && $9 == ".nvme:" { print "0x" $1; exit }' /proc/keys; }
+
+# All key descriptions of .nvme, one a line.
+key_descriptions() {
+	local serial
+	for serial in $(keyctl rlist "$(nvme_keyring)" 2>/dev/null); do
+		keyctl rdescribe "$serial" | cut -d';' -f5-
+	done
+}
+
+# The bytes of a key in hexadecimal, by its identity.
+key_bytes() {
+	local serial
+	for serial in $(keyctl rlist "$(nvme_keyring)"); do
+		[[ $(keyctl rdescribe "$serial" | cut -d';' -f5-) == "$1" ]] || continue
+		keyctl session - sh -c "keyctl link $(nvme_keyring) @s && keyctl pipe $serial" 2>/dev/null | od -An -v -tx1 | tr -d ' \n'
+		return
+	done
+	fail "no key for the identity '$1'"
+}
+
+# add_key IDENTITY HEX: a key that nvme-cli would not make
+add_key() {
+	printf '%b' "$(sed 's/../\\x&/g' <<<"$2")" | keyctl padd psk "$1" "$(nvme_keyring)"
+}
+
+# --- the target
+
+# start_target NQN [--host NQN|any] [--disk N|file] [--addr A] [--port P] [--tsas T] [--id N] [--netns NS]
+start_target() {
+	local nqn=$1 host=$HOSTNQN disk=0 addr=127.0.0.1 port=$PORT tsas=tls1.3 treq=required id=1 ns=''
+	shift
+	while (($#)); do
+		case $1 in
+		--host) host=$2 ;;
+		--disk) disk=$2 ;;
+		--addr) addr=$2 ;;
+		--port) port=$2 ;;
+		--tsas) tsas=$2 ;;
+		--treq) treq=$2 ;;
+		--id) id=$2 ;;
+		--netns) ns=$2 ;;
+		*) fail "start_target: $1?" ;;
+		esac
+		shift 2
+	done
+	load_modules
+	local sub=$NVMET/subsystems/$nqn at=$NVMET/ports/$id
+	mkdir "$sub" "$sub/namespaces/1"
+	if [[ $host == any ]]; then
+		echo 1 >"$sub/attr_allow_any_host"
+	else
+		[[ -e $NVMET/hosts/$host ]] || mkdir "$NVMET/hosts/$host"
+		ln -s "$NVMET/hosts/$host" "$sub/allowed_hosts/$host"
+	fi
+	if [[ $disk == file ]]; then
+		disk=$SCENARIO_DIR/$id.img
+		truncate -s 64M "$disk"
+	else
+		disk=/dev/ram$disk
+	fi
+	echo "$disk" >"$sub/namespaces/1/device_path"
+	echo 1 >"$sub/namespaces/1/enable"
+	if [[ ! -e $at ]]; then
+		mkdir "$at"
+		echo tcp >"$at/addr_trtype"
+		if [[ $addr == *:* ]]; then echo ipv6; else echo ipv4; fi >"$at/addr_adrfam"
+		echo "$addr" >"$at/addr_traddr"
+		echo "$port" >"$at/addr_trsvcid"
+		if [[ $tsas != none ]]; then
+			echo "$tsas" >"$at/addr_tsas"
+			echo "$treq" >"$at/addr_treq"
+		fi
+	fi
+	in_ns "$ns" ln -s "$sub" "$at/subsystems/$nqn"
+}
+
+stop_targets() {
+	local path
+	[[ -d $NVMET ]] || return 0
+	for path in "$NVMET"/ports/*/subsystems/*; do [[ ! -L $path ]] || rm "$path"; done
+	for path in "$NVMET"/ports/*/referrals/* "$NVMET"/ports/*/ana_groups/[2-9]* "$NVMET"/ports/*; do
+		[[ ! -d $path ]] || rmdir "$path"
+	done
+	for path in "$NVMET"/subsystems/*/allowed_hosts/*; do [[ ! -L $path ]] || rm "$path"; done
+	for path in "$NVMET"/subsystems/*/namespaces/* "$NVMET"/subsystems/* "$NVMET"/hosts/*; do
+		[[ ! -d $path ]] || rmdir "$path"
+	done
+}
+
+# --- the host
+
+# connect NQN [--netns NS] [--addr A] [nvme-cli options...]
+connect() {
+	local nqn=$1 ns='' addr=127.0.0.1
+	shift
+	while (($#)); do
+		case $1 in
+		--netns) ns=$2; shift 2 ;;
+		--addr) addr=$2; shift 2 ;;
+		*) break ;;
+		esac
+	done
+	load_modules
+	in_ns "$ns" nvme connect -t tcp -a "$addr" -s $PORT -n "$nqn" \
+		--hostnqn="$HOSTNQN" --hostid="$HOSTID" --tls --nr-io-queues=2 \
+		--ctrl-loss-tmo=20 --reconnect-delay=2 "$@"
+}
+
+# The controllers (nvme0 ...) of a subsystem.
+controllers() {
+	local path
+	for path in /sys/class/nvme/nvme*; do
+		[[ -e $path/subsysnqn && $(<"$path/subsysnqn") == "$1" ]] && echo "${path##*/}"
+	done
+	return 0
+}
+
+# The block device of a subsystem's namespace 1, waited for.
+block_device() {
+	local tries path
+	for tries in {1..100}; do
+		for path in /sys/class/nvme-subsystem/*/subsysnqn; do
+			[[ -e $path && $(<"$path") == "$1" ]] || continue
+			for path in "${path%/*}"/nvme*n1; do
+				path=/dev/${path##*/}
+				[[ -b $path ]] && { echo "$path"; return; }
+			done
+		done
+		sleep 0.1
+	done
+	fail "no block device for $1 after $((tries / 10)) s"
+}
+
+disconnect() { nvme disconnect -n "$1" >/dev/null; wait_for 20 no_controllers "$1" || fail "$1 is still connected"; }
+no_controllers() { [[ ! $(controllers "$1") ]]; }
+
+# random_io DEVICE MEGABYTES: written and read back past the caches, and compared
+random_io() {
+	local device=$1 mb=$2 data=$SCENARIO_DIR/random.bin
+	head -c "${mb}M" /dev/urandom >"$data"
+	dd if="$data" of="$device" bs=256k oflag=direct status=none
+	dd if="$device" of="$data.back" bs=256k iflag=direct count=$((mb * 4)) status=none
+	cmp "$data" "$data.back" || fail "what was read from $device is not what was written"
+	rm "$data" "$data.back"
+}
+
+# tls_stat COUNTER [NETNS]; before the tls module is loaded all are 0
+tls_stat() { in_ns "${2:-}" sh -c 'cat /proc/net/tls_stat 2>/dev/null || true' | awk -v n="$1" '$1 == n { print $2; found = 1 } END { if (!found) print 0 }'; }
+
+# --- network namespaces: two ends of a veth, host (10.9.0.1, fd00:9::1) and target (... 2)
+make_namespaces() {
+	ip netns add host
+	ip netns add target
+	ip link add h0 netns host type veth peer name t0 netns target
+	ip -n host addr add 10.9.0.1/24 dev h0
+	ip -n target addr add 10.9.0.2/24 dev t0
+	ip -n host addr add fd00:9::1/64 dev h0 nodad
+	ip -n target addr add fd00:9::2/64 dev t0 nodad
+	ip -n host link set lo up
+	ip -n target link set lo up
+	ip -n host link set h0 up
+	ip -n target link set t0 up
+}
+
+# --- between scenarios
+
+clean_up() {
+	trap - ERR
+	local path
+	# First the host's side, with a delete that does not wait for a daemon.
+	nvme disconnect-all >/dev/null 2>&1 || true
+	for path in /sys/class/nvme/nvme*/delete_controller; do
+		[[ ! -e $path ]] || echo 1 >"$path" 2>/dev/null || true
+	done
+	[[ ! -d /run/systemd/system ]] || systemctl stop tlshd.service 2>/dev/null || true
+	[[ ! -e /sys/fs/cgroup/scenario/cgroup.kill ]] || echo 1 >/sys/fs/cgroup/scenario/cgroup.kill
+	stop_targets
+	wait_for 20 no_nvme || { echo "controllers are left:"; ls /sys/class/nvme; return 1; }
+	[[ ! $(nvme_keyring) ]] || keyctl clear "$(nvme_keyring)"
+	for path in /run/netns/*; do [[ ! -e $path ]] || ip netns del "${path##*/}"; done
+}
+no_nvme() { [[ ! -d /sys/class/nvme || ! $(ls /sys/class/nvme) ]]; }
