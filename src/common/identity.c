@@ -106,7 +106,18 @@ static const char *digest_check(const char *digest, enum psk_hash hash)
 	return why;
 }
 
-int nvme_identity_parse(const char *text, nvme_identity *id, const char **why)
+/* Any word of a length that an NQN can have. */
+static const char *word_check(const char *word)
+{
+	if (!*word)
+		return "a name in it is empty: is there a space too many?";
+	if (strlen(word) > NQN_MAX)
+		return "a name in it is longer than the 223 bytes of an NQN";
+	return NULL;
+}
+
+static int parse(const char *text, nvme_identity *id, const char **why,
+		 const char *(*name_check)(const char *name))
 {
 	g_auto(nvme_identity) out = {0};
 	g_auto(GStrv) word = NULL;
@@ -134,7 +145,7 @@ int nvme_identity_parse(const char *text, nvme_identity *id, const char **why)
 		problem = out.version
 				  ? "version 1 has a host NQN, a subsystem NQN and a digest, a space between"
 				  : "version 0 has a host NQN and a subsystem NQN, a space between";
-	else if (!(problem = nqn_check(word[0])) && !(problem = nqn_check(word[1])) && word[2])
+	else if (!(problem = name_check(word[0])) && !(problem = name_check(word[1])) && word[2])
 		problem = digest_check(word[2], out.hash);
 	if (problem)
 		goto bad;
@@ -149,6 +160,16 @@ bad:
 	if (why)
 		*why = problem;
 	return -EINVAL;
+}
+
+int nvme_identity_parse(const char *text, nvme_identity *id, const char **why)
+{
+	return parse(text, id, why, nqn_check);
+}
+
+int nvme_identity_split(const char *text, nvme_identity *id, const char **why)
+{
+	return parse(text, id, why, word_check);
 }
 
 char *nvme_identity_format(const nvme_identity *id)

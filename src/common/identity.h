@@ -65,6 +65,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(nvme_identity, nvme_identity_clear)
  */
 int nvme_identity_parse(const char *text, nvme_identity *id, const char **why);
 
+/**
+ * nvme_identity_split() - nvme_identity_parse() that takes any two words for NQNs.
+ *
+ * The kernel and nvme-cli do not look at the form of an NQN ("hostnqn0" is one in the manual of
+ * nvme-cli), so such keys are out there, and work.
+ */
+int nvme_identity_split(const char *text, nvme_identity *id, const char **why);
+
 /** nvme_identity_format() - the identity as text, to be freed by g_free(). */
 char *nvme_identity_format(const nvme_identity *id);
 
