@@ -5,7 +5,6 @@
 set -euo pipefail
 
 : "${TLSHD:=ours}" "${SCENARIO_DIR:=/tmp}" "${SANITIZE:=}" "${GUEST:=}"
-LIB=${BASH_SOURCE[0]%/*}
 HOSTNQN=nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36
 HOSTID=befdec4c-2234-11b2-a85c-ca77c773af36
 PORT=4420
@@ -78,7 +77,7 @@ start_tlshd() {
 		config=$SCENARIO_DIR/$name.conf
 		printf '[debug]\nloglevel=%s\ntls=%s\nnl=0\n[authenticate]\nkeyrings=.nvme\n' "$level" 0 >"$config"
 	fi
-	modprobe -q nvme-keyring || true
+	[[ $TLSHD == ours ]] || modprobe -q nvme-keyring || true
 	in_ns "$ns" "$(tlshd_program)" -s -c "$config" >>"$SCENARIO_DIR/$name.log" 2>&1 </dev/null &
 	pid=$!
 	echo $pid >"$SCENARIO_DIR/$name.pid"
@@ -258,18 +257,19 @@ controllers() {
 
 # The block device of a subsystem's namespace 1, waited for.
 block_device() {
-	local tries path
-	for tries in {1..100}; do
-		for path in /sys/class/nvme-subsystem/*/subsysnqn; do
-			[[ -e $path && $(<"$path") == "$1" ]] || continue
-			for path in "${path%/*}"/nvme*n1; do
-				path=/dev/${path##*/}
-				[[ -b $path ]] && { echo "$path"; return; }
-			done
+	wait_for 10 find_block_device "$1" || fail "no block device for $1 after 10 s"
+	find_block_device "$1"
+}
+find_block_device() {
+	local nqn path
+	for nqn in /sys/class/nvme-subsystem/*/subsysnqn; do
+		[[ -e $nqn && $(<"$nqn") == "$1" ]] || continue
+		for path in "${nqn%/*}"/nvme*n1; do
+			path=/dev/${path##*/}
+			[[ -b $path ]] && echo "$path" && return
 		done
-		sleep 0.1
 	done
-	fail "no block device for $1 after $((tries / 10)) s"
+	return 1
 }
 
 disconnect() { nvme disconnect -n "$1" >/dev/null; wait_for 20 no_controllers "$1" || fail "$1 is still connected"; }

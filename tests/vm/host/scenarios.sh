@@ -56,7 +56,7 @@ make_job() {
 	shift 5
 	tree=$(mktemp -d)
 	mkdir -p "$tree/opt/tests/vm"
-	cp -a "$VM"/{inside,scenarios,lib.sh} "$tree/opt/tests/vm/"
+	cp -a "$VM"/{inside,scenarios,lib.sh,openssl.sh,hello.py} "$tree/opt/tests/vm/"
 	{
 		echo "GUEST=$guest KERNEL=$kernel INIT=$init TLSHD=$TLSHD SANITIZE=$KIND"
 		echo "ROWS=$(stty size 2>/dev/null | cut -d' ' -f1) COLUMNS=$(stty size 2>/dev/null | cut -d' ' -f2)"
@@ -75,7 +75,7 @@ make_job() {
 # Boots once; the lines are "name timeout path". Prints results, returns 1 if any failed.
 run_boot() {
 	local guest=$1 kernel=$2 init=$3 dir line name timeout rest failed=0 silence=120 word
-	local -A left=() ended=()
+	local -A left=()
 	shift 3
 	dir=$RESULTS/$guest${KIND:+-$KIND}-$kernel-$init-$TLSHD
 	rm -rf "$dir"
@@ -83,8 +83,8 @@ run_boot() {
 	make_job "$dir/job.tar" "$guest" "$kernel" "$init" "" "$@"
 	for line in "$@"; do left[${line%% *}]=1; done
 	qemu_arguments "$guest" "$kernel" "$init" "$KIND" "$MB" "$dir/job.tar"
-	say "booting $guest (kernel $kernel, init $init, ${QEMU_ARGS[1]}) for $# scenarios"
-	coproc VMOUT { exec "$QEMU" "${QEMU_ARGS[@]}" -serial "file:$dir/console" \
+	say "booting $guest (kernel $kernel, init $init, $QEMU_HOW) for $# scenarios"
+	coproc VMOUT { exec "${QEMU_ARGS[@]}" -serial "file:$dir/console" \
 		-device virtio-serial-pci -chardev file,id=out,path=/dev/fd/1 \
 		-device virtserialport,chardev=out </dev/null 2>"$dir/qemu"; }
 	local pid=$VMOUT_PID fd
@@ -132,7 +132,7 @@ result() {
 }
 
 command_run() {
-	local guest=${1:?which guest?} status=0 boot kernel init name timeout path want lines
+	local guest=${1:?which guest?} status=0 kernel init name timeout path want lines
 	shift
 	known_guest "$guest"
 	parse_options "$@"
@@ -176,7 +176,7 @@ command_shell() {
 	qemu_arguments "$guest" "$KERNEL" shell "$KIND" "$MB" "$dir/job.tar"
 	local console=(-chardev stdio,id=con,signal=off,mux=off)
 	say "booting $guest; the escape from a guest that hangs is: kill it from another terminal"
-	"$QEMU" "${QEMU_ARGS[@]}" "${console[@]}" -serial chardev:con \
+	"${QEMU_ARGS[@]}" "${console[@]}" -serial chardev:con \
 		-device virtio-serial-pci -chardev "file,id=out,path=$dir/status" \
 		-device virtserialport,chardev=out || true
 	status=$(cat "$dir/status" 2>/dev/null || true)

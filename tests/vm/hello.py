@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sends one TLS 1.3 ClientHello with a PSK identity no library would send, and says what came back.
+
+hello.py [--host H] [--port P] [--stall BYTES] IDENTITY KEY
+
+IDENTITY is text, or hex:... for any bytes; KEY is hexadecimal and makes a right binder (RFC 8446,
+section 4.2.11.2; SHA-256). Prints "ServerHello", "alert N" or "closed". With --stall only that many
+bytes of it are sent, and then it waits for the server to end the connection and prints "closed" and
+after how many seconds.
+"""
+import argparse, hashlib, hmac, os, socket, struct, sys, time
+
+def expand_label(secret, label, context, length):
+    label = b"tls13 " + label
+    info = struct.pack(">HB", length, len(label)) + label + bytes([len(context)]) + context
+    out, block, i = b"", b"", 1
+    while len(out) < length:
+        block = hmac.new(secret, block + info + bytes([i]), hashlib.sha256).digest()
+        out, i = out + block, i + 1
+    return out[:length]
+
+def extension(number, body):
+    return struct.pack(">HH", number, len(body)) + body
+
+def client_hello(identity, key):
+    share = struct.pack(">HH", 29, 32) + os.urandom(32)
+    identities = struct.pack(">H", len(identity)) + identity + bytes(4)
+    binders = bytes([0, 33, 32]) + bytes(32)
+    extensions = (
+        extension(43, b"\x02\x03\x04")                               # TLS 1.3
+        + extension(10, b"\x00\x02\x00\x1d")                         # X25519
+        + extension(51, struct.pack(">H", len(share)) + share)
+        + extension(45, b"\x01\x01")                                 # PSK with (EC)DHE
+        + extension(41, struct.pack(">H", len(identities)) + identities + binders))
+    body = (b"\x03\x03" + os.urandom(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
+            + struct.pack(">H", len(extensions)) + extensions)
+    message = b"\x01" + struct.pack(">I", len(body))[1:] + body
+    early = hmac.new(bytes(32), key, hashlib.sha256).digest()
+    binder_key = expand_label(early, b"ext binder", hashlib.sha256(b"").digest(), 32)
+    finished = expand_label(binder_key, b"finished", b"", 32)
+    digest = hashlib.sha256(message[:-len(binders)]).digest()
+    return message[:-32] + hmac.new(finished, digest, hashlib.sha256).digest()
+
+def records(message):
+    for at in range(0, len(message), 16384):
+        part = message[at:at + 16384]
+        yield b"\x16\x03\x01" + struct.pack(">H", len(part)) + part
+
+def read_exactly(s, n):
+    data = b""
+    while len(data) < n:
+        part = s.recv(n - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--host", default="127.0.0.1")
+    p.add_argument("--port", type=int, default=4420)
+    p.add_argument("--stall", type=int)
+    p.add_argument("identity")
+    p.add_argument("key")
+    a = p.parse_args()
+    identity = bytes.fromhex(a.identity[4:]) if a.identity.startswith("hex:") else a.identity.encode()
+    hello = b"".join(records(client_hello(identity, bytes.fromhex(a.key))))
+    s = socket.create_connection((a.host, a.port), 30)
+    start = time.monotonic()
+    try:
+        s.sendall(hello if a.stall is None else hello[:a.stall])
+        kind, _, length = struct.unpack(">BHH", read_exactly(s, 5))
+        body = read_exactly(s, length)
+        if kind == 21:
+            print("alert", body[1])
+        elif kind == 22 and body[0] == 2:
+            print("ServerHello")
+        else:
+            print("record", kind, body[:1].hex())
+    except (EOFError, ConnectionResetError, BrokenPipeError):
+        print("closed", *([int(time.monotonic() - start)] if a.stall is not None else []))
+    except socket.timeout:
+        print("silence")
+
+main()
