@@ -3,6 +3,7 @@
 #include "common/keyring.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <keyutils.h>
@@ -164,6 +165,81 @@ int key_read_psk(key_serial key, secret *psk)
 	return 0;
 }
 
+int keyring_add(key_serial keyring, const char *type, const char *identity, const secret *psk)
+{
+	key_serial serial = add_key(type, identity, psk->data, psk->len, keyring);
+
+	return serial < 0 ? -errno : serial;
+}
+
+int keyring_unlink(key_serial keyring, key_serial key)
+{
+	return keyctl_unlink(key, keyring) < 0 ? -errno : 0;
+}
+
+int key_revoke(key_serial key)
+{
+	return keyctl_revoke(key) < 0 ? -errno : 0;
+}
+
+int keyring_search(key_serial keyring, const char *type, const char *text)
+{
+	long found = keyctl_search(keyring, type, text, 0);
+
+	return found < 0 ? -errno : (int)found;
+}
+
+void key_status_clear(key_status *status)
+{
+	g_free(status->description);
+	memset(status, 0, sizeof(*status));
+}
+
+int key_status_parse(const char *line, key_status *status)
+{
+	char flags[16], expiry[16], type[32];
+	unsigned int serial;
+	int at = -1;
+	char *colon;
+
+	memset(status, 0, sizeof(*status));
+	/* serial, flags, users, time left, permissions, uid, gid, type, description */
+	if (sscanf(line, "%x %15s %*s %15s %*s %*s %*s %31s %n", &serial, flags, expiry, type,
+		   &at) != 4 ||
+	    at < 0 || serial == 0 || serial > INT32_MAX)
+		return -EINVAL;
+	status->revoked = strchr(flags, 'R') != NULL;
+	status->expired = strcmp(expiry, "expd") == 0;
+	g_strlcpy(status->expiry,
+		  status->expired		? "expired"
+		  : strcmp(expiry, "perm") == 0 ? "never"
+						: expiry,
+		  sizeof(status->expiry));
+	status->description = g_strchomp(g_strdup(line + at));
+	/* Behind the description of a key that has bytes comes their number, ": 32". */
+	colon = g_strrstr(status->description, ": ");
+	if (colon && colon[2] && strspn(colon + 2, "0123456789") == strlen(colon + 2))
+		*colon = '\0';
+	return (int)serial;
+}
+
+int key_status_get(key_serial key, key_status *status)
+{
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = NULL;
+
+	memset(status, 0, sizeof(*status));
+	if (!g_file_get_contents("/proc/keys", &text, NULL, NULL))
+		return -ENOKEY;
+	lines = g_strsplit(text, "\n", -1);
+	for (char **line = lines; *line; line++) {
+		if (key_status_parse(*line, status) == key)
+			return 0;
+		key_status_clear(status);
+	}
+	return -ENOKEY;
+}
+
 const char *key_strerror(int err)
 {
 	switch (-err) {
@@ -180,6 +256,10 @@ const char *key_strerror(int err)
 		return "reading it is not permitted";
 	case EDQUOT:
 		return "the key quota of its owner is used up";
+	case ENODEV:
+		return "the kernel does not know this type of key";
+	case EPERM:
+		return "it is not permitted";
 	case EMSGSIZE:
 		return "the key is longer than any PSK";
 	case ENOTDIR:

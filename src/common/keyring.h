@@ -100,6 +100,55 @@ int keyring_lookup(key_serial keyring, const char *type, const char *identity);
 int key_read_psk(key_serial key, secret *psk);
 
 /**
+ * keyring_add() - put a key into a keyring.
+ *
+ * A key of the same type and description is replaced: the kernel exchanges the link in one step,
+ * so that a search finds the old key or the new one, never none.
+ *
+ * Return: the new serial; -ENODEV when the kernel has no such key type, -EDQUOT when its owner's
+ * quota is used up, -EACCES, -EKEYREVOKED.
+ */
+int keyring_add(key_serial keyring, const char *type, const char *identity, const secret *psk);
+
+/** keyring_unlink() - take @key out of @keyring. Return: 0; -ENOENT when it is not in it. */
+int keyring_unlink(key_serial keyring, key_serial key);
+
+/** key_revoke() - make @key unusable for everybody who still has it. */
+int key_revoke(key_serial key);
+
+/**
+ * keyring_search() - what the kernel's own search finds first.
+ *
+ * For the psk type that is a key whose description begins with @text: this is how the kernel's
+ * NVMe host looks for its key. Who wants exactly one identity takes keyring_lookup().
+ *
+ * Return: a serial; -ENOKEY; -EKEYREVOKED, -EKEYEXPIRED, -EACCES.
+ */
+int keyring_search(key_serial keyring, const char *type, const char *text);
+
+/**
+ * struct key_status - what /proc/keys says of a key and keyctl does not.
+ * @revoked, @expired: unusable, and gone as soon as the kernel has swept
+ * @expiry: the time it has left as the kernel shows it ("3d", "40m"), "expired", or "never"
+ * @description: the description, also of a revoked key; owned
+ */
+typedef struct key_status {
+	bool revoked;
+	bool expired;
+	char expiry[16];
+	char *description;
+} key_status;
+
+void key_status_clear(key_status *status);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(key_status, key_status_clear)
+
+/** key_status_get() - find @key in /proc/keys. Return: 0; -ENOKEY when it is not there. */
+int key_status_get(key_serial key, key_status *status);
+
+/** key_status_parse() - the same from one line of /proc/keys. Return: its serial or -EINVAL. */
+int key_status_parse(const char *line, key_status *status);
+
+/**
  * key_strerror() - what a keyring error means to a person, static: "the key has expired".
  * @err: a negative errno of these functions
  */
