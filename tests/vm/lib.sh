@@ -78,21 +78,19 @@ start_tlshd() {
 		printf '[debug]\nloglevel=%s\ntls=%s\nnl=0\n[authenticate]\nkeyrings=.nvme\n' "$level" 0 >"$config"
 	fi
 	[[ $TLSHD == ours ]] || modprobe -q nvme-keyring || true
-	in_ns "$ns" "$(tlshd_program)" -s -c "$config" >>"$SCENARIO_DIR/$name.log" 2>&1 </dev/null &
+	local enter=()
+	[[ ! $ns ]] || enter=(nsenter "--net=/run/netns/$ns")
+	"${enter[@]}" "$(tlshd_program)" -s -c "$config" >>"$SCENARIO_DIR/$name.log" 2>&1 </dev/null &
 	pid=$!
 	echo $pid >"$SCENARIO_DIR/$name.pid"
 	wait_for 20 listens "$pid" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "$name did not begin to listen"; }
 }
 
-# The process (or a child of it) is in a generic netlink multicast group: the kernel sees a handler.
+# The process is in a generic netlink multicast group: the kernel sees a handler.
 listens() {
 	kill -0 "$1" || return 1
-	local pid
-	for pid in $1 $(cat "/proc/$1/task/$1/children"); do
-		awk -v p="$pid" '$2 == 16 && $3 % 4194304 == p && $4 != "00000000" { found = 1 } END { exit !found }' \
-			"/proc/$1/net/netlink" && return 0
-	done
-	return 1
+	awk -v p="$1" '$2 == 16 && $3 % 4194304 == p && $4 != "00000000" { found = 1 } END { exit !found }' \
+		"/proc/$1/net/netlink"
 }
 
 tlshd_pid() { cat "$SCENARIO_DIR/${1:-tlshd}.pid"; }
