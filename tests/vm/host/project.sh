@@ -2,7 +2,10 @@
 # Builds this clone inside a guest's root, with the guest's compiler and libraries, at native speed.
 # shellcheck shell=bash
 
-project_tar() { echo "$(guest_dir "$1")/project${2:+-$2}.tar"; }
+# Two clones on one machine do not share builds.
+CLONE=$(sha256sum <<<"$SOURCE" | cut -c1-8)
+project_dir() { echo "$(guest_dir "$1")/build-$CLONE${2:+-$2}"; }
+project_tar() { echo "$(project_dir "$@").tar"; }
 
 command_project() {
 	local guest=${1:?} kind=
@@ -24,7 +27,7 @@ build_project() {
 build_project_locked() {
 	local guest=$1 kind=$2 dir build log args=()
 	dir=$(guest_dir "$guest")
-	build=$dir/build${kind:+-$kind}
+	build=$(project_dir "$guest" "$kind")
 	log=$build.log
 	mkdir -p "$build"
 	args=(--prefix=/usr --sysconfdir=/etc --localstatedir=/var --buildtype=debugoptimized)
@@ -38,10 +41,26 @@ build_project_locked() {
 		{ grep -E 'error|ERROR|FAILED' -A3 "$log" | head -60 >&2; die "the build for $guest failed; log: $log"; }
 }
 
-# Runs alone in its own mount and process namespaces.
-build_in_root() {
-	local root=$1 build=$2 out=$3 stage
-	shift 3
+# The unit tests, natively, with the libraries of the guest.
+command_unit() {
+	local guest=${1:?which guest?} kind='' build
+	known_guest "$guest"
+	[[ ${2:-} != --sanitize ]] || kind=sanitize
+	build_project "$guest" "$kind"
+	build=$(project_dir "$guest" "$kind")
+	rm -f "$build/meson-logs/testlog.json"
+	unshare --mount --pid --fork --kill-child bash -euo pipefail -c '
+		. "$VM/host/common.sh"; . "$VM/host/project.sh"
+		enter_root "$@"
+		chroot "$1" env LC_ALL=C.UTF-8 meson test -C /build --no-rebuild --timeout-multiplier 2' guest \
+		"$(guest_dir "$guest")/root" "$build" >"$build.tests.log" 2>&1 || true
+	[[ -s $build/meson-logs/testlog.json ]] || die "no unit test ran for $guest; log: $build.tests.log"
+	"$VM/../meson-results" "$build/meson-logs/testlog.json" "$guest"
+}
+
+# What it mounts goes with its mount namespace.
+enter_root() {
+	local root=$1 build=$2
 	mount --make-rprivate /
 	mount --bind "$SOURCE" "$root/src"
 	mount -o remount,bind,ro "$root/src"
@@ -50,7 +69,13 @@ build_in_root() {
 	mount -t tmpfs tmpfs "$root/tmp"
 	mount -t proc proc "$root/proc"
 	mount --bind /dev "$root/dev"
-	stage=$root/stage
+}
+
+# Runs alone in its own mount and process namespaces.
+build_in_root() {
+	local root=$1 build=$2 out=$3 stage=$1/stage
+	shift 3
+	enter_root "$root" "$build"
 	if [[ "$*" != "$(cat "$build/meson-args" 2>/dev/null)" ]]; then
 		find "$build" -mindepth 1 -delete
 		chroot "$root" env LC_ALL=C.UTF-8 meson setup "$@" /build /src

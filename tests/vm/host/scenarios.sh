@@ -77,9 +77,9 @@ run_boot() {
 	local guest=$1 kernel=$2 init=$3 dir line name timeout rest failed=0 silence=120 word
 	local -A left=()
 	shift 3
-	dir=$RESULTS/$guest${KIND:+-$KIND}-$kernel-$init-$TLSHD
-	rm -rf "$dir"
-	mkdir -p "$dir"
+	mkdir -p "$RESULTS"
+	find "$RESULTS" -mindepth 1 -maxdepth 1 -mtime +2 -exec rm -rf {} +
+	dir=$(mktemp -d "$RESULTS/$(date +%H%M%S)-$guest${KIND:+-$KIND}-$kernel-$init-$TLSHD.XXX")
 	make_job "$dir/job.tar" "$guest" "$kernel" "$init" "" "$@"
 	for line in "$@"; do left[${line%% *}]=1; done
 	qemu_arguments "$guest" "$kernel" "$init" "$KIND" "$MB" "$dir/job.tar"
