@@ -2,6 +2,7 @@
 /* The log: journal, syslog or stderr, with levels 0 to 9. */
 #include "common/log.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include <systemd/sd-journal.h>
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
-#define ESCAPE_MAX 256
+#define ESCAPE_MAX 640
 
 enum where { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
 
@@ -75,20 +76,29 @@ void log_line(int priority, const char *format, ...)
 	}
 }
 
-char *log_escape(const void *bytes, size_t len)
+static char *escape(const unsigned char *p, size_t len, size_t max, const char *special)
 {
-	const unsigned char *p = bytes;
-	GString *out = g_string_sized_new(MIN(len, (size_t)ESCAPE_MAX) + 8);
+	GString *out = g_string_sized_new(MIN(len, max) + 8);
 
 	for (size_t i = 0; i < len; i++) {
-		if (i == ESCAPE_MAX) {
+		if (i == max) {
 			g_string_append(out, "...");
 			break;
 		}
-		if (g_ascii_isprint(p[i]) && p[i] != '"' && p[i] != '\\')
+		if (g_ascii_isprint(p[i]) && !strchr(special, p[i]))
 			g_string_append_c(out, (char)p[i]);
 		else
 			g_string_append_printf(out, "\\x%02x", p[i]);
 	}
 	return g_string_free(out, FALSE);
+}
+
+char *log_escape(const void *bytes, size_t len)
+{
+	return escape(bytes, len, ESCAPE_MAX, "\"\\");
+}
+
+char *log_escape_line(const char *line)
+{
+	return escape((const unsigned char *)line, strlen(line), SIZE_MAX, "");
 }

@@ -45,8 +45,11 @@ void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /**
  * log_escape() - make foreign bytes fit for a line: what is not printable ASCII, and quote and
- * backslash, become \xHH, and more than 256 bytes are cut with "...".
+ * backslash, become \xHH, and more than 640 bytes are cut with "...".
  *
  * Return: a new string, to be freed by g_free().
  */
 char *log_escape(const void *bytes, size_t len);
+
+/** log_escape_line() - the same for a whole line, of any length and with quotes left alone. */
+char *log_escape_line(const char *line);

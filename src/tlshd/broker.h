@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The broker: holds the keys and the kernel, and never reads a byte that a peer sent. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "tlshd/config.h"
+
+/**
+ * struct broker_options - what main has found out.
+ * @config_path: as given on the command line, NULL for the default places; for reloads
+ * @settings: the configuration; the broker frees it
+ * @worker_uid, @worker_gid: whom workers become
+ */
+struct broker_options {
+	const char *config_path;
+	config *settings;
+	uid_t worker_uid;
+	gid_t worker_gid;
+};
+
+/**
+ * broker_run() - answer the kernel until SIGTERM or SIGINT.
+ *
+ * Return: 0 after a clean end, or a negative errno, logged.
+ */
+int broker_run(const struct broker_options *options);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the broker and a worker say to each other: one message, one packet. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/identity.h"
+#include "common/secret.h"
+
+/*
+ * The life of a job: JOB goes to the worker, with the socket. RAN comes back when it has run for
+ * the first time and waits for its peer. A server asks LOOKUP and is answered KEY, one at a
+ * time. DONE ends it. A worker may send LOG at any time.
+ */
+enum ipc_type {
+	IPC_JOB = 1,	/* broker to worker, with a descriptor */
+	IPC_KEY = 2,	/* broker to worker */
+	IPC_RAN = 3,	/* worker to broker */
+	IPC_LOOKUP = 4, /* worker to broker */
+	IPC_DONE = 5,	/* worker to broker */
+	IPC_LOG = 6,	/* worker to broker */
+};
+
+#define IPC_TEXT_MAX 511
+
+/** struct ipc_header - how every message begins. @job is the broker's number of the job. */
+struct ipc_header {
+	uint32_t type;
+	uint32_t job;
+};
+
+/** struct ipc_job - @timeout_ms from now; identity and key of a client only. */
+struct ipc_job {
+	struct ipc_header header;
+	uint32_t side;
+	uint32_t timeout_ms;
+	secret psk;
+	char identity[IDENTITY_MAX + 1];
+};
+
+/** struct ipc_key - @error is 0 or a positive errno. */
+struct ipc_key {
+	struct ipc_header header;
+	uint32_t error;
+	uint32_t pad;
+	secret psk;
+};
+
+struct ipc_ran {
+	struct ipc_header header;
+};
+
+struct ipc_lookup {
+	struct ipc_header header;
+	char identity[IDENTITY_MAX + 1];
+};
+
+/** struct ipc_done - a session's outcome; @cipher is GnuTLS's number, alerts are -1 for none. */
+struct ipc_done {
+	struct ipc_header header;
+	uint32_t status;
+	uint32_t cipher;
+	int32_t alert_sent;
+	int32_t alert_received;
+	char cause[IPC_TEXT_MAX + 1];
+};
+
+struct ipc_log {
+	struct ipc_header header;
+	uint32_t priority;
+	char line[IPC_TEXT_MAX + 1];
+};
+
+union ipc_message {
+	struct ipc_header header;
+	struct ipc_job job;
+	struct ipc_key key;
+	struct ipc_ran ran;
+	struct ipc_lookup lookup;
+	struct ipc_done done;
+	struct ipc_log log;
+};
+
+enum ipc_end { IPC_BROKER, IPC_WORKER };
+
+/** ipc_pair() - a socket for each end, close-on-exec. Return: 0 or a negative errno. */
+int ipc_pair(int *broker, int *worker);
+
+/**
+ * ipc_check() - is this a message that @reader may get?
+ * @len: bytes received
+ *
+ * Checked are type and direction, length, every string's end, every length within, every number's
+ * range. Whether the job exists and may say so is the reader's to check.
+ *
+ * Return: NULL when it is, else a static sentence.
+ */
+const char *ipc_check(enum ipc_end reader, const union ipc_message *m, size_t len);
+
+/**
+ * ipc_send() - send one message of the length that its type has.
+ * @fd: a descriptor to go with it, or -1
+ * @wait: wait for room; else -EAGAIN when there is none
+ *
+ * Return: 0 or a negative errno.
+ */
+int ipc_send(int sock, const union ipc_message *m, int fd, bool wait);
+
+/**
+ * ipc_receive() - receive one message without waiting, and check it.
+ * @fd: where not NULL, set to the descriptor that came with it, the caller's to close, or -1;
+ *	where NULL, one that comes is closed
+ * @why: on -EBADMSG a static sentence
+ *
+ * Return: 0; -EAGAIN when there is none; -EPIPE when the other end is closed; -EBADMSG.
+ */
+int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why);

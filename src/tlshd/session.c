@@ -1,0 +1,629 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One TLS 1.3 PSK handshake on one socket, non-blocking, by GnuTLS. */
+#include "tlshd/session.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "tlshd/hello.h"
+
+struct session {
+	struct session_params params;
+	gnutls_session_t tls; /* NULL until a server has the whole ClientHello */
+	struct hello hello;   /* of a server */
+	size_t replayed;      /* bytes of it that GnuTLS has pulled */
+	GByteArray *out;      /* what GnuTLS wants sent: a whole flight in one packet */
+	GPtrArray *offered;   /* identities of the ClientHello */
+	size_t n_offered;     /* of which we look up the first few */
+	size_t next;	      /* the one to look up next */
+	char *identity;
+	secret psk;
+	enum psk_hash hash;
+	bool looking_up;
+	bool chosen;	/* identity and psk are those of the handshake */
+	bool key_asked; /* GnuTLS has taken the key */
+	bool heard;	/* a client: the server has answered */
+	bool eof;
+	bool finished;	/* GnuTLS is through; what is left is to send */
+	int io_errno;	/* of the last receive or send that failed */
+	enum session_wait wait;
+	struct session_outcome outcome;
+};
+
+/* What the peer did, where GnuTLS's own words would not tell an administrator. */
+static const char *const closed_by_peer = "the peer closed the connection";
+
+static int give_server_key(gnutls_session_t tls, const gnutls_datum_t *name, gnutls_datum_t *key)
+{
+	struct session *s = gnutls_session_get_ptr(tls);
+
+	/* The others that were offered: not ours, says -1, and GnuTLS tries the next. */
+	if (!s->chosen || name->size != strlen(s->identity) ||
+	    memcmp(name->data, s->identity, name->size) != 0)
+		return -1;
+	key->data = gnutls_malloc(s->psk.len);
+	if (!key->data)
+		return -1;
+	memcpy(key->data, s->psk.data, s->psk.len);
+	key->size = (unsigned int)s->psk.len;
+	s->key_asked = true;
+	return 0;
+}
+
+static int give_client_key(gnutls_session_t tls, gnutls_datum_t *name, gnutls_datum_t *key)
+{
+	struct session *s = gnutls_session_get_ptr(tls);
+
+	name->size = (unsigned int)strlen(s->identity);
+	name->data = gnutls_malloc(name->size + 1); /* GnuTLS takes it for a C string here and there */
+	key->data = gnutls_malloc(s->psk.len);
+	if (!name->data || !key->data) {
+		gnutls_free(name->data);
+		gnutls_free(key->data);
+		return -1;
+	}
+	memcpy(name->data, s->identity, name->size + 1);
+	memcpy(key->data, s->psk.data, s->psk.len);
+	key->size = (unsigned int)s->psk.len;
+	return 0;
+}
+
+int engine_init(struct engine *e, bool sha384_compat, char **why)
+{
+	int r;
+
+	memset(e, 0, sizeof(*e));
+	e->sha384_compat = sha384_compat;
+	r = priorities_init(&e->priorities, why);
+	if (r < 0)
+		return r;
+	r = credentials_init(&e->credentials, give_server_key, give_client_key);
+	if (r < 0) {
+		*why = g_strdup("GnuTLS has no memory for its credentials");
+		engine_clear(e);
+	}
+	return r;
+}
+
+void engine_clear(struct engine *e)
+{
+	priorities_clear(&e->priorities);
+	credentials_clear(&e->credentials);
+}
+
+int psk_check(const struct engine *e, const char *identity, size_t len, char **why)
+{
+	int hash = identity_hash(identity);
+
+	*why = NULL;
+	if (hash < 0) {
+		*why = g_strdup("the identity names a hash that does not exist");
+		return -EKEYREJECTED;
+	}
+	if (hash == PSK_HASH_NONE) {
+		hash = psk_hash_of_size(len);
+		if (hash == PSK_HASH_NONE) {
+			*why = g_strdup_printf("its key has %zu bytes, a PSK has 32 or 48", len);
+			return -EKEYREJECTED;
+		}
+	} else if (psk_hash_size(hash) != len) {
+		*why = g_strdup_printf("its key has %zu bytes, its hash %s needs %zu", len,
+				       psk_hash_name(hash), psk_hash_size(hash));
+		return -EKEYREJECTED;
+	}
+	if (!credentials_have(hash) && !e->sha384_compat) {
+		*why = g_strdup_printf(SHA384_NEEDS, gnutls_check_version(NULL));
+		return -ENOTSUP;
+	}
+	return hash;
+}
+
+/* The binder and the priorities that go with the key's hash. */
+static int prepare(struct session *s)
+{
+	const struct engine *e = s->params.engine;
+	enum psk_hash binder = s->hash;
+	gnutls_priority_t priority = e->priorities.hash[s->hash];
+
+	if (!credentials_have(binder)) {
+		binder = PSK_HASH_SHA256;
+		priority = e->priorities.legacy;
+	}
+	if (!priority)
+		return -ENOTSUP;
+	if (gnutls_priority_set(s->tls, priority) < 0)
+		return -ENOTSUP;
+	return gnutls_credentials_set(s->tls, GNUTLS_CRD_PSK,
+				      s->params.side == HANDSHAKE_SERVER
+					      ? (void *)e->credentials.server[binder]
+					      : (void *)e->credentials.client[binder]) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+static void fail(struct session *s, int status, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void fail(struct session *s, int status, const char *format, ...)
+{
+	va_list args;
+
+	s->outcome.status = status;
+	va_start(args, format);
+	vsnprintf(s->outcome.cause, sizeof(s->outcome.cause), format, args);
+	va_end(args);
+}
+
+/* Sends what is buffered. Return: 0, -EAGAIN, or another negative errno. */
+static int flush(struct session *s)
+{
+	while (s->out->len) {
+		ssize_t n = send(s->params.fd, s->out->data, s->out->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		g_byte_array_remove_range(s->out, 0, (guint)n);
+	}
+	return 0;
+}
+
+static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *vec, int n)
+{
+	struct session *s = ptr;
+	ssize_t total = 0;
+
+	for (int i = 0; i < n; i++) {
+		g_byte_array_append(s->out, vec[i].iov_base, (guint)vec[i].iov_len);
+		total += (ssize_t)vec[i].iov_len;
+	}
+	return total;
+}
+
+/* MSG_DONTWAIT, for the socket's own flags belong to the kernel's consumer. */
+static ssize_t receive(struct session *s, void *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = recv(s->params.fd, data, len, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		s->eof = true;
+	return n;
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
+{
+	struct session *s = ptr;
+	ssize_t n;
+	int r;
+
+	if (s->hello.raw && s->replayed < s->hello.raw->len) {
+		len = MIN(len, s->hello.raw->len - s->replayed);
+		memcpy(data, s->hello.raw->data + s->replayed, len);
+		s->replayed += len;
+		return (ssize_t)len;
+	}
+	/* The peer answers what it has seen: everything goes out before we listen. */
+	r = flush(s);
+	if (r < 0) {
+		s->io_errno = -r;
+		gnutls_transport_set_errno(s->tls, s->io_errno);
+		return -1;
+	}
+	n = receive(s, data, len);
+	if (n < 0) {
+		s->io_errno = errno;
+		gnutls_transport_set_errno(s->tls, s->io_errno);
+	}
+	if (n > 0)
+		s->heard = true;
+	return n;
+}
+
+static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned int ms)
+{
+	return 1; /* never asked for: our deadlines are the worker's */
+}
+
+static int open_tls(struct session *s)
+{
+	unsigned int flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
+			     GNUTLS_NO_AUTO_SEND_TICKET;
+
+	flags |= s->params.side == HANDSHAKE_SERVER ? GNUTLS_SERVER
+						    : GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP;
+	if (gnutls_init(&s->tls, flags) < 0)
+		return -ENOMEM;
+	/* Of both hashes, until the key is known; GnuTLS cannot even send an alert without. */
+	if (gnutls_priority_set(s->tls, s->params.engine->priorities.hash[PSK_HASH_NONE]) < 0)
+		return -ENOMEM;
+	gnutls_session_set_ptr(s->tls, s);
+	gnutls_transport_set_ptr(s->tls, s);
+	gnutls_transport_set_vec_push_function(s->tls, push);
+	gnutls_transport_set_pull_function(s->tls, pull);
+	gnutls_transport_set_pull_timeout_function(s->tls, pull_timeout);
+	gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT);
+	return 0;
+}
+
+static void send_alert(struct session *s, gnutls_alert_description_t alert)
+{
+	if (gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, alert) < 0)
+		return;
+	if (flush(s) == 0)
+		s->outcome.alert_sent = (int)alert;
+}
+
+struct session *session_new(const struct session_params *params)
+{
+	struct session *s = g_new0(struct session, 1);
+
+	s->params = *params;
+	s->params.identity = NULL;
+	s->params.psk = NULL;
+	s->outcome.alert_sent = s->outcome.alert_received = -1;
+	s->out = g_byte_array_new();
+	if (params->side == HANDSHAKE_CLIENT) {
+		s->identity = g_strdup(params->identity);
+		secret_set(&s->psk, params->psk->data, params->psk->len);
+	} else {
+		hello_init(&s->hello);
+	}
+	return s;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	if (s->tls)
+		gnutls_deinit(s->tls);
+	hello_clear(&s->hello);
+	if (s->offered)
+		g_ptr_array_unref(s->offered);
+	g_byte_array_unref(s->out);
+	g_free(s->identity);
+	secret_wipe(&s->psk);
+	g_free(s);
+}
+
+/* Reads the ClientHello. Return: 0 when it is whole, -EAGAIN, -EPROTO with the outcome set. */
+static int collect_hello(struct session *s)
+{
+	uint8_t bytes[2048];
+	size_t want;
+
+	while ((want = hello_wanted(&s->hello)) > 0) {
+		ssize_t n = receive(s, bytes, MIN(want, sizeof(bytes)));
+
+		if (n < 0 && errno == EAGAIN) {
+			s->wait = SESSION_WAIT_READ;
+			return -EAGAIN;
+		}
+		if (n < 0) {
+			fail(s, errno, "reading the ClientHello: %s", g_strerror(errno));
+			return -EPROTO;
+		}
+		if (n == 0) {
+			fail(s, ECONNRESET, "%s %s", closed_by_peer,
+			     s->hello.raw->len ? "in the middle of its ClientHello"
+					       : "without a ClientHello");
+			return -EPROTO;
+		}
+		if (hello_add(&s->hello, bytes, (size_t)n) < 0) {
+			fail(s, EPROTO, "the peer announces a ClientHello of more than %d bytes",
+			     HELLO_MAX);
+			if (open_tls(s) == 0)
+				send_alert(s, GNUTLS_A_ILLEGAL_PARAMETER);
+			return -EPROTO;
+		}
+	}
+	return 0;
+}
+
+/* Ends a session whose identities are all used up. */
+static void fail_unknown(struct session *s)
+{
+	/* A key that is there but wrong says why; only plain absence is called unknown. */
+	if (!s->outcome.status)
+		fail(s, ENOKEY, "no key for any of the %zu identities that the peer offers",
+		     s->n_offered);
+	send_alert(s, GNUTLS_A_UNKNOWN_PSK_IDENTITY);
+}
+
+/* Asks for the next offered identity that could be in a keyring. */
+static int look_up_next(struct session *s)
+{
+	while (!s->chosen && s->next < s->offered->len) {
+		gsize len;
+		const char *bytes = g_bytes_get_data(s->offered->pdata[s->next++], &len);
+
+		g_free(s->identity);
+		s->identity = len ? g_strndup(bytes, MIN(len, (gsize)IDENTITY_MAX)) : g_strdup("");
+		if (!len || len > IDENTITY_MAX || memchr(bytes, '\0', len)) {
+			g_autofree char *escaped = log_escape(bytes, MIN(len, (gsize)64));
+
+			fail(s, ENOKEY, "the peer offers an identity that %s (%zu bytes: \"%s\"%s)",
+			     !len		  ? "is empty"
+			     : len > IDENTITY_MAX ? "is longer than any key's"
+						  : "has a NUL in it",
+			     len, escaped, len > 64 ? "..." : "");
+			continue;
+		}
+		if (log_level() >= 4) {
+			g_autofree char *escaped = log_escape(bytes, len);
+
+			log_debug(4, "job %u: looking up \"%s\"", s->params.job, escaped);
+		}
+		s->looking_up = true;
+		s->params.lookup(s->params.ctx, s->identity);
+		if (s->looking_up) {
+			s->wait = SESSION_WAIT_KEY;
+			return -EAGAIN;
+		}
+	}
+	return 0;
+}
+
+void session_give_key(struct session *s, int err, const secret *psk)
+{
+	g_autofree char *why = NULL;
+	int hash;
+
+	if (!s->looking_up)
+		return;
+	s->looking_up = false;
+	if (err < 0) {
+		if (err == -ENOKEY)
+			fail(s, ENOKEY, "no key for this identity in the keyring");
+		else
+			fail(s, err == -EKEYREVOKED || err == -EKEYEXPIRED ? ENOKEY : -err,
+			     "the key of this identity cannot be read: %s", g_strerror(-err));
+		return;
+	}
+	hash = psk_check(s->params.engine, s->identity, psk->len, &why);
+	if (hash < 0) {
+		fail(s, -hash, "%s", why);
+		return;
+	}
+	log_debug(4, "job %u: a %s key was found", s->params.job, psk_hash_name(hash));
+	s->hash = hash;
+	secret_set(&s->psk, psk->data, psk->len);
+	s->chosen = true;
+	s->outcome.status = 0;
+	s->outcome.cause[0] = '\0';
+}
+
+/* A server: from nothing to a TLS session that knows its key. */
+static int begin_server(struct session *s)
+{
+	int r;
+
+	if (!s->offered) {
+		r = collect_hello(s);
+		if (r < 0)
+			return r;
+		s->n_offered = hello_identities(&s->hello, &s->offered);
+		log_debug(3, "job %u: ClientHello of %u bytes offers %zu identities", s->params.job,
+			  s->hello.raw->len, s->n_offered);
+	}
+	r = look_up_next(s);
+	if (r < 0)
+		return r;
+	if (open_tls(s) < 0) {
+		fail(s, ENOMEM, "no memory for a TLS session");
+		return -EPROTO;
+	}
+	if (s->n_offered && !s->chosen) {
+		fail_unknown(s);
+		return -EPROTO;
+	}
+	if (!s->chosen) /* no PSK at all: GnuTLS shall find out what it is */
+		s->hash = PSK_HASH_SHA256;
+	r = prepare(s);
+	if (r < 0) {
+		fail(s, -r, "the system's crypto policy leaves no cipher for a %s PSK",
+		     psk_hash_name(s->hash));
+		send_alert(s, GNUTLS_A_HANDSHAKE_FAILURE);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int begin_client(struct session *s)
+{
+	g_autofree char *why = NULL;
+	int hash = psk_check(s->params.engine, s->identity, s->psk.len, &why);
+	int r;
+
+	if (hash < 0) {
+		fail(s, -hash, "%s", why);
+		return -EPROTO;
+	}
+	s->hash = hash;
+	s->chosen = true;
+	if (open_tls(s) < 0) {
+		fail(s, ENOMEM, "no memory for a TLS session");
+		return -EPROTO;
+	}
+	r = prepare(s);
+	if (r < 0) {
+		fail(s, -r, "the system's crypto policy leaves no cipher for a %s PSK",
+		     psk_hash_name(s->hash));
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static void fail_on_alert(struct session *s)
+{
+	gnutls_alert_description_t alert = gnutls_alert_get(s->tls);
+	const char *name = gnutls_alert_get_name(alert);
+	const char *hint = "";
+	int status = EPROTO;
+
+	s->outcome.alert_received = (int)alert;
+	switch ((int)alert) {
+	case GNUTLS_A_UNKNOWN_PSK_IDENTITY:
+		status = EKEYREJECTED;
+		hint = ": it has no key for this identity";
+		break;
+	case GNUTLS_A_DECRYPT_ERROR:
+		status = EKEYREJECTED;
+		hint = ": its key for this identity is another one";
+		break;
+	case GNUTLS_A_ILLEGAL_PARAMETER:
+		/* OpenSSL's and GnuTLS's word for a wrong binder, and for much else. */
+		hint = s->params.side == HANDSHAKE_CLIENT
+			       ? ": its key for this identity may be another one"
+			       : "";
+		break;
+	case GNUTLS_A_HANDSHAKE_FAILURE:
+		hint = ": we have no cipher, group or key in common";
+		break;
+	default:
+		break;
+	}
+	fail(s, status, "the peer sent the alert %s (%d)%s", name ? name : "unknown", (int)alert, hint);
+}
+
+/* Turns GnuTLS's error into the outcome, and sends the alert that goes with it. */
+static void fail_on_error(struct session *s, int err)
+{
+	bool server = s->params.side == HANDSHAKE_SERVER;
+	int alert, level;
+
+	if (err == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+		fail_on_alert(s);
+		return;
+	}
+	if (s->eof) {
+		fail(s, ECONNRESET, "%s in the middle of the handshake", closed_by_peer);
+		return;
+	}
+	if (err == GNUTLS_E_PULL_ERROR || err == GNUTLS_E_PUSH_ERROR) {
+		fail(s, s->io_errno, "the connection broke in the middle of the handshake: %s",
+		     g_strerror(s->io_errno));
+		return;
+	}
+	/* The binder is checked before anything of ours is sent. */
+	if (server && s->key_asked && err == GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER && !s->heard &&
+	    !s->out->len) {
+		fail(s, EKEYREJECTED, "the peer's key for this identity is another one (wrong binder)");
+		send_alert(s, GNUTLS_A_DECRYPT_ERROR);
+		return;
+	}
+	switch (err) {
+	case GNUTLS_E_NO_CIPHER_SUITES:
+	case GNUTLS_E_NO_COMMON_KEY_SHARE:
+	case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
+	case GNUTLS_E_NO_PRIORITIES_WERE_SET:
+		fail(s, EPROTO, "no cipher, group or PSK mode in common with the peer (%s)",
+		     gnutls_strerror(err));
+		send_alert(s, GNUTLS_A_HANDSHAKE_FAILURE);
+		return;
+	case GNUTLS_E_MEMORY_ERROR:
+		fail(s, ENOMEM, "no memory");
+		break;
+	default:
+		fail(s, EPROTO, "%s", gnutls_strerror(err));
+		break;
+	}
+	alert = gnutls_error_to_alert(err, &level);
+	if (alert >= 0)
+		send_alert(s, (gnutls_alert_description_t)alert);
+}
+
+/* GnuTLS was told all this; a handshake that came out otherwise is not ours. */
+static bool is_as_agreed(struct session *s)
+{
+	return gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3 &&
+	       gnutls_auth_get_type(s->tls) == GNUTLS_CRD_PSK &&
+	       gnutls_kx_get(s->tls) == GNUTLS_KX_ECDHE_PSK && s->chosen &&
+	       cipher_is_ktls(gnutls_cipher_get(s->tls));
+}
+
+int session_step(struct session *s)
+{
+	int r;
+
+	if (s->looking_up)
+		return -EAGAIN;
+	if (!s->tls) {
+		r = s->params.side == HANDSHAKE_SERVER ? begin_server(s) : begin_client(s);
+		if (r < 0)
+			return r;
+	}
+	do
+		r = s->finished ? GNUTLS_E_SUCCESS : gnutls_handshake(s->tls);
+	while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED ||
+	       r == GNUTLS_E_GOT_APPLICATION_DATA);
+
+	s->finished = r == GNUTLS_E_SUCCESS;
+	if (r == GNUTLS_E_AGAIN || r == GNUTLS_E_SUCCESS) {
+		int sent = flush(s);
+
+		if (sent == -EAGAIN) {
+			s->wait = SESSION_WAIT_WRITE;
+			return -EAGAIN;
+		}
+		if (sent < 0) {
+			fail(s, -sent, "sending to the peer: %s", g_strerror(-sent));
+			return -EPROTO;
+		}
+	}
+	if (r == GNUTLS_E_AGAIN) {
+		log_debug(5, "job %u: waits for the peer after %s", s->params.job,
+			  gnutls_handshake_description_get_name(
+				  gnutls_handshake_get_last_out(s->tls)));
+		s->wait = SESSION_WAIT_READ;
+		return -EAGAIN;
+	}
+	if (r < 0) {
+		fail_on_error(s, r);
+		return -EPROTO;
+	}
+	if (!is_as_agreed(s)) {
+		fail(s, EPROTO, "the handshake ended as %s, which is not what we asked for",
+		     gnutls_protocol_get_name(gnutls_protocol_get_version(s->tls)));
+		return -EPROTO;
+	}
+	/* What GnuTLS has read already would never reach the kernel. */
+	if (gnutls_record_check_pending(s->tls) > 0) {
+		fail(s, EPROTO, "the peer sent data before the kernel could take it");
+		return -EPROTO;
+	}
+	s->outcome.cipher = gnutls_cipher_get(s->tls);
+	if (log_level() >= 3) {
+		g_autofree char *suite = gnutls_session_get_desc(s->tls);
+
+		log_debug(3, "job %u: handshake complete: %s", s->params.job, suite);
+	}
+	return 0;
+}
+
+enum session_wait session_wait(const struct session *s)
+{
+	return s->wait;
+}
+
+const struct session_outcome *session_outcome(const struct session *s)
+{
+	return &s->outcome;
+}
+
+const char *session_identity(const struct session *s)
+{
+	return s->identity;
+}
+
+gnutls_session_t session_gnutls(const struct session *s)
+{
+	return s->tls;
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A worker: holds the bytes that came from the network, and no right of its own. */
+#include "tlshd/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <glib.h>
+#include <systemd/sd-event.h>
+
+#include "common/log.h"
+#include "tlshd/ipc.h"
+#include "tlshd/ktls.h"
+#include "tlshd/sandbox.h"
+#include "tlshd/session.h"
+
+/* GnuTLS prints keys from level 9 on. */
+#define GNUTLS_LOG_MAX 8
+
+struct worker {
+	int sock;
+	sd_event *event;
+	struct engine engine;
+	GHashTable *jobs; /* number to struct connection */
+};
+
+/* A job in this worker. */
+struct connection {
+	struct worker *worker;
+	uint32_t job;
+	int fd;
+	struct session *session;
+	sd_event_source *io;
+	sd_event_source *deadline;
+	bool ran; /* the broker knows that it has run */
+};
+
+/* For the sinks of our log and of GnuTLS's, which have no argument of their own. */
+static int log_sock = -1;
+
+/* The broker never keeps us waiting long; if it is gone, so are we. */
+static void tell(int sock, const union ipc_message *m)
+{
+	if (ipc_send(sock, m, -1, true) < 0)
+		_exit(EXIT_FAILURE);
+}
+
+static void log_to_broker(int priority, const char *line)
+{
+	union ipc_message m;
+
+	memset(&m.log, 0, sizeof(m.log));
+	m.header.type = IPC_LOG;
+	m.log.priority = (uint32_t)priority;
+	g_strlcpy(m.log.line, line, sizeof(m.log.line));
+	tell(log_sock, &m);
+}
+
+static void log_of_gnutls(int level, const char *text)
+{
+	g_autofree char *line = g_strchomp(g_strdup(text));
+
+	log_line(LOG_DEBUG, "gnutls %d: %s", level, line);
+}
+
+static void connection_free(void *ptr)
+{
+	struct connection *c = ptr;
+
+	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->deadline);
+	session_free(c->session);
+	if (c->fd >= 0)
+		close(c->fd);
+	g_free(c);
+}
+
+/* Reports and forgets @c. */
+static void finish(struct connection *c, const struct session_outcome *o)
+{
+	union ipc_message m;
+
+	memset(&m.done, 0, sizeof(m.done));
+	m.header.type = IPC_DONE;
+	m.header.job = c->job;
+	m.done.status = (uint32_t)o->status;
+	m.done.cipher = o->cipher;
+	m.done.alert_sent = o->alert_sent;
+	m.done.alert_received = o->alert_received;
+	g_strlcpy(m.done.cause, o->cause, sizeof(m.done.cause));
+	/* The session ends, its keys wiped, before the kernel's consumer goes on. */
+	int sock = c->worker->sock;
+	g_hash_table_remove(c->worker->jobs, GUINT_TO_POINTER(c->job));
+	tell(sock, &m);
+}
+
+static void fail(struct connection *c, int status, const char *cause)
+{
+	struct session_outcome o = {.status = status, .alert_sent = -1, .alert_received = -1};
+
+	g_strlcpy(o.cause, cause, sizeof(o.cause));
+	finish(c, &o);
+}
+
+static void complete(struct connection *c)
+{
+	struct session_outcome o = *session_outcome(c->session);
+	const char *what;
+	int r = ktls_start(c->fd, session_gnutls(c->session), &what);
+
+	if (r < 0) {
+		o.status = -r;
+		if (r == -ENOENT)
+			g_strlcpy(o.cause, "kTLS: the kernel's tls module is not loaded", sizeof(o.cause));
+		else
+			snprintf(o.cause, sizeof(o.cause), "kTLS: %s: %s", what, g_strerror(-r));
+	}
+	finish(c, &o);
+}
+
+static void step(struct connection *c)
+{
+	int r = session_step(c->session);
+
+	if (r == 0) {
+		complete(c);
+		return;
+	}
+	if (r != -EAGAIN) {
+		finish(c, session_outcome(c->session));
+		return;
+	}
+	switch (session_wait(c->session)) {
+	case SESSION_WAIT_KEY:
+		sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
+		return;
+	case SESSION_WAIT_WRITE:
+		sd_event_source_set_io_events(c->io, EPOLLOUT);
+		break;
+	case SESSION_WAIT_READ:
+		sd_event_source_set_io_events(c->io, EPOLLIN);
+		break;
+	}
+	sd_event_source_set_enabled(c->io, SD_EVENT_ON);
+	if (!c->ran) {
+		union ipc_message m = {.ran.header = {IPC_RAN, c->job}};
+
+		c->ran = true;
+		tell(c->worker->sock, &m);
+	}
+}
+
+static void lookup(void *ctx, const char *identity)
+{
+	struct connection *c = ctx;
+	union ipc_message m;
+
+	memset(&m.lookup, 0, sizeof(m.lookup));
+	m.header.type = IPC_LOOKUP;
+	m.header.job = c->job;
+	g_strlcpy(m.lookup.identity, identity, sizeof(m.lookup.identity));
+	c->ran = true;
+	tell(c->worker->sock, &m);
+}
+
+static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	step(userdata);
+	return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct connection *c = userdata;
+
+	/* No alert: the peer may not even be speaking TLS. */
+	fail(c, ETIMEDOUT,
+	     c->ran ? "the peer did not go on in time" : "the handshake did not run in time");
+	return 0;
+}
+
+static void take_job(struct worker *w, const struct ipc_job *job, int fd)
+{
+	struct connection *c = g_new0(struct connection, 1);
+	struct session_params params = {
+		.engine = &w->engine,
+		.job = job->header.job,
+		.fd = fd,
+		.side = job->side,
+		.identity = job->identity,
+		.psk = &job->psk,
+		.lookup = lookup,
+		.ctx = c,
+	};
+
+	c->worker = w;
+	c->job = job->header.job;
+	c->fd = fd;
+	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
+	if (fd < 0) {
+		fail(c, EMFILE, "a worker has no descriptor left for the socket");
+		return;
+	}
+	c->session = session_new(&params);
+	if (sd_event_add_io(w->event, &c->io, fd, EPOLLIN, on_peer, c) < 0 ||
+	    sd_event_add_time_relative(w->event, &c->deadline, CLOCK_MONOTONIC,
+				       job->timeout_ms * UINT64_C(1000), 1000, on_deadline, c) < 0) {
+		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
+		return;
+	}
+	step(c);
+}
+
+static void take_key(struct worker *w, const struct ipc_key *key)
+{
+	struct connection *c = g_hash_table_lookup(w->jobs, GUINT_TO_POINTER(key->header.job));
+
+	if (!c) /* its deadline was faster */
+		return;
+	session_give_key(c->session, -(int)key->error, &key->psk);
+	step(c);
+}
+
+static int on_broker(sd_event_source *source, int sock, uint32_t events, void *userdata)
+{
+	struct worker *w = userdata;
+	union ipc_message m;
+	const char *why;
+	int fd;
+	int r = ipc_receive(sock, IPC_WORKER, &m, &fd, &why);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0) /* the broker has ended, or let us go */
+		return sd_event_exit(w->event, 0);
+	if (m.header.type == IPC_JOB) {
+		take_job(w, &m.job, fd);
+	} else {
+		if (fd >= 0)
+			close(fd);
+		take_key(w, &m.key);
+	}
+	explicit_bzero(&m, sizeof(m));
+	return 0;
+}
+
+static void run(int sock, const config *settings)
+{
+	struct worker w = {.sock = sock};
+	g_autofree char *why = NULL;
+	int tls_level = settings->tls_debug;
+
+	log_sock = sock;
+	log_set_sink(log_to_broker);
+	if (settings->loglevel == 9 && tls_level < 4)
+		tls_level = 4;
+	gnutls_global_set_log_function(log_of_gnutls);
+	gnutls_global_set_log_level(MIN(tls_level, GNUTLS_LOG_MAX));
+
+	if (engine_init(&w.engine, settings->sha384_compat, &why) < 0) {
+		log_error("no handshake is possible: %s", why);
+		return;
+	}
+	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, connection_free);
+	if (sd_event_new(&w.event) < 0 ||
+	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0) {
+		log_error("a worker cannot make its event loop: %m");
+		return;
+	}
+	if (sandbox_worker() < 0)
+		return;
+	sd_event_loop(w.event);
+	g_hash_table_destroy(w.jobs);
+	sd_event_unref(w.event);
+	engine_clear(&w.engine);
+}
+
+noreturn void worker_main(int sock, const config *settings, uid_t uid, gid_t gid)
+{
+	if (sandbox_become_worker(&sock, uid, gid) < 0)
+		_exit(EXIT_FAILURE);
+	run(sock, settings);
+	_exit(EXIT_SUCCESS);
+}
