@@ -5,18 +5,18 @@
 hello.py [--host H] [--port P] [--stall BYTES] IDENTITY KEY
 
 IDENTITY is text, or hex:... for any bytes; KEY is hexadecimal and makes a right binder (RFC 8446,
-section 4.2.11.2; SHA-256). Prints "ServerHello", "alert N" or "closed". With --stall only that many
+section 4.2.11.2): SHA-256, or SHA-384 for one of 48 bytes. Prints "ServerHello", "alert N" or "closed". With --stall only that many
 bytes of it are sent, and then it waits for the server to end the connection and prints "closed" and
 after how many seconds.
 """
 import argparse, hashlib, hmac, os, socket, struct, sys, time
 
-def expand_label(secret, label, context, length):
+def expand_label(hash, secret, label, context, length):
     label = b"tls13 " + label
     info = struct.pack(">HB", length, len(label)) + label + bytes([len(context)]) + context
     out, block, i = b"", b"", 1
     while len(out) < length:
-        block = hmac.new(secret, block + info + bytes([i]), hashlib.sha256).digest()
+        block = hmac.new(secret, block + info + bytes([i]), hash).digest()
         out, i = out + block, i + 1
     return out[:length]
 
@@ -24,23 +24,25 @@ def extension(number, body):
     return struct.pack(">HH", number, len(body)) + body
 
 def client_hello(identity, key):
+    hash, cipher = (hashlib.sha384, b"\x13\x02") if len(key) == 48 else (hashlib.sha256, b"\x13\x01")
+    size = hash().digest_size
     share = struct.pack(">HH", 29, 32) + os.urandom(32)
     identities = struct.pack(">H", len(identity)) + identity + bytes(4)
-    binders = bytes([0, 33, 32]) + bytes(32)
+    binders = bytes([0, size + 1, size]) + bytes(size)
     extensions = (
         extension(43, b"\x02\x03\x04")                               # TLS 1.3
         + extension(10, b"\x00\x02\x00\x1d")                         # X25519
         + extension(51, struct.pack(">H", len(share)) + share)
         + extension(45, b"\x01\x01")                                 # PSK with (EC)DHE
         + extension(41, struct.pack(">H", len(identities)) + identities + binders))
-    body = (b"\x03\x03" + os.urandom(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
+    body = (b"\x03\x03" + os.urandom(32) + b"\x00" + b"\x00\x02" + cipher + b"\x01\x00"
             + struct.pack(">H", len(extensions)) + extensions)
     message = b"\x01" + struct.pack(">I", len(body))[1:] + body
-    early = hmac.new(bytes(32), key, hashlib.sha256).digest()
-    binder_key = expand_label(early, b"ext binder", hashlib.sha256(b"").digest(), 32)
-    finished = expand_label(binder_key, b"finished", b"", 32)
-    digest = hashlib.sha256(message[:-len(binders)]).digest()
-    return message[:-32] + hmac.new(finished, digest, hashlib.sha256).digest()
+    early = hmac.new(bytes(size), key, hash).digest()
+    binder_key = expand_label(hash, early, b"ext binder", hash(b"").digest(), size)
+    finished = expand_label(hash, binder_key, b"finished", b"", size)
+    digest = hash(message[:-len(binders)]).digest()
+    return message[:-size] + hmac.new(finished, digest, hash).digest()
 
 def records(message):
     for at in range(0, len(message), 16384):

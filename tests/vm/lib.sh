@@ -128,32 +128,37 @@ insert_key() {
 		esac
 		shift 2
 	done
-	[[ $secret ]] || secret=$(od -An -v -tx1 -N$((hmac == 2 ? 48 : 32)) /dev/urandom | tr -d ' \n')
+	[[ $secret ]] || secret=$(random_hex $((hmac == 2 ? 48 : 32)))
 	nvme gen-tls-key --insert --keyring=.nvme --hostnqn="$host" --subsysnqn="$nqn" \
 		--hmac="$hmac" --identity="$version" --secret="$secret" >"$SCENARIO_DIR/gen-tls-key" 2>&1 ||
 		{ cat "$SCENARIO_DIR/gen-tls-key" >&2; fail "nvme gen-tls-key failed"; }
 	key_descriptions | grep -F " $host $nqn" | grep -E "^NVMe${version}R0${hmac} .* ${nqn}( |$)" | tail -1
 }
 
+random_hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
+
 nvme_keyring() { awk '$8 == "keyring" && $9 == ".nvme:" { print "0x" $1; exit }' /proc/keys; }
 
-# All key descriptions of .nvme, one a line.
-key_descriptions() {
-	local serial
+# One line for each key of .nvme: serial and description. Revoked keys are passed over.
+list_keys() {
+	local serial description
 	for serial in $(keyctl rlist "$(nvme_keyring)" 2>/dev/null); do
-		keyctl rdescribe "$serial" | cut -d';' -f5-
+		description=$(keyctl rdescribe "$serial" 2>/dev/null) || continue
+		echo "$serial $(cut -d';' -f5- <<<"$description")"
 	done
 }
+key_descriptions() { list_keys | cut -d' ' -f2-; }
 
-# The bytes of a key in hexadecimal, by its identity.
+# key_serial IDENTITY
+key_serial() {
+	list_keys | awk -v id="$1" '{ serial = $1; sub(/^[0-9]+ /, ""); if ($0 == id) { print serial; found = 1; exit } } END { exit !found }' ||
+		fail "no key for the identity '$1'"
+}
+
+# key_bytes IDENTITY: in hexadecimal
 key_bytes() {
-	local serial
-	for serial in $(keyctl rlist "$(nvme_keyring)"); do
-		[[ $(keyctl rdescribe "$serial" | cut -d';' -f5-) == "$1" ]] || continue
-		keyctl session - sh -c "keyctl link $(nvme_keyring) @s && keyctl pipe $serial" 2>/dev/null | od -An -v -tx1 | tr -d ' \n'
-		return
-	done
-	fail "no key for the identity '$1'"
+	keyctl session - sh -c "keyctl link $(nvme_keyring) @s && keyctl pipe $(key_serial "$1")" 2>/dev/null |
+		od -An -v -tx1 | tr -d ' \n'
 }
 
 # add_key IDENTITY HEX: a key that nvme-cli would not make

@@ -6,18 +6,17 @@
 icreq() { printf '\x00\x00\x80\x00\x80\x00\x00\x00'; head -c 120 /dev/zero; }
 
 # openssl_client IDENTITY HEX [OPTIONS...]: what OpenSSL says goes to openssl.log, what the target
-# sends to openssl.bin. Succeeds when the target answered the ICReq through TLS.
+# sends to openssl.bin. SHA-256 only: s_client can no other PSK. Succeeds when the target answered the ICReq through TLS.
 openssl_client() {
-	local identity=$1 key=$2 cipher=TLS_AES_128_GCM_SHA256 out=$SCENARIO_DIR/openssl
+	local identity=$1 key=$2 out=$SCENARIO_DIR/openssl
 	shift 2
-	((${#key} == 64)) || cipher=TLS_AES_256_GCM_SHA384
 	: >"$out.bin"
 	: >"$out.log"
 	{
 		icreq
 		wait_for 10 eval "[[ -s $out.bin ]] || grep -q error $out.log" || true
 	} | timeout 20 openssl s_client -connect "127.0.0.1:$PORT" -tls1_3 -nocommands -quiet -no_ign_eof \
-		-psk_identity "$identity" -psk "$key" -ciphersuites $cipher "$@" >"$out.bin" 2>"$out.log" || true
+		-psk_identity "$identity" -psk "$key" -ciphersuites TLS_AES_128_GCM_SHA256 "$@" >"$out.bin" 2>"$out.log" || true
 	# ICResp is type 1 and 128 bytes long.
 	[[ $(head -c 8 "$SCENARIO_DIR/openssl.bin" | od -An -v -tx1 | tr -d ' ') == 0100800080000000 ]]
 }
