@@ -21,6 +21,7 @@
 #include "tlshd/ipc.h"
 #include "tlshd/ktls.h"
 #include "tlshd/sandbox.h"
+#include "tlshd/session.h"
 #include "tlshd/stats.h"
 #include "tlshd/worker.h"
 
@@ -138,13 +139,6 @@ static const char *side_name(enum handshake_side side)
 	return side == HANDSHAKE_CLIENT ? "client" : side == HANDSHAKE_SERVER ? "server" : "unknown";
 }
 
-static const char *alert_name(int alert)
-{
-	const char *name = gnutls_alert_get_strname((gnutls_alert_description_t)alert);
-
-	return name ? name : "unknown";
-}
-
 /* The one line of a handshake. */
 static void log_outcome(const struct job *j, int status, const struct ipc_done *done,
 			const char *cause)
@@ -158,8 +152,11 @@ static void log_outcome(const struct job *j, int status, const struct ipc_done *
 		g_autofree char *escaped = log_escape(cause, strlen(cause));
 
 		g_string_append_printf(line, "failed: %s", escaped);
-		if (done && done->alert_sent >= 0)
-			g_string_append_printf(line, "; alert %s sent", alert_name(done->alert_sent));
+		if (done && done->alert_sent >= 0) {
+			g_autofree char *alert = alert_name(done->alert_sent);
+
+			g_string_append_printf(line, "; alert %s sent", alert);
+		}
 	} else {
 		const char *cipher = gnutls_cipher_get_name(done->cipher);
 

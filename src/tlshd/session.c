@@ -461,10 +461,22 @@ static int begin_client(struct session *s)
 	return 0;
 }
 
+/* GnuTLS has GNUTLS_A_DECRYPT_ERROR. */
+char *alert_name(int alert)
+{
+	const char *name = gnutls_alert_get_strname((gnutls_alert_description_t)alert);
+
+	if (!name)
+		return g_strdup_printf("%d", alert);
+	if (g_str_has_prefix(name, "GNUTLS_A_"))
+		name += strlen("GNUTLS_A_");
+	return g_ascii_strdown(name, -1);
+}
+
 static void fail_on_alert(struct session *s)
 {
 	gnutls_alert_description_t alert = gnutls_alert_get(s->tls);
-	const char *name = gnutls_alert_get_name(alert);
+	g_autofree char *name = alert_name((int)alert);
 	const char *hint = "";
 	int status = EPROTO;
 
@@ -490,7 +502,7 @@ static void fail_on_alert(struct session *s)
 	default:
 		break;
 	}
-	fail(s, status, "the peer sent the alert %s (%d)%s", name ? name : "unknown", (int)alert, hint);
+	fail(s, status, "the peer sent the alert %s%s", name, hint);
 }
 
 /* Turns GnuTLS's error into the outcome, and sends the alert that goes with it. */

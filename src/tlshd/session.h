@@ -113,3 +113,6 @@ const char *session_identity(const struct session *s);
 
 /** session_gnutls() - GnuTLS's session of a handshake that is complete, for its keys. */
 gnutls_session_t session_gnutls(const struct session *s);
+
+/** alert_name() - an alert as RFC 8446 writes it, "decrypt_error", to be freed by g_free(). */
+char *alert_name(int alert);
