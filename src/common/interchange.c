@@ -93,6 +93,7 @@ static char *check_body(const char *body, interchange *ic)
 					      stored, computed);
 		else
 			secret_set(&ic->key, raw.data, len);
+		ic->crc = stored;
 	}
 	if (raw.data)
 		explicit_bzero(raw.data, raw.size);

@@ -14,11 +14,13 @@
  * struct interchange - what the format carries.
  * @version: 1; 0 is what nvme-cli 2.13 and 2.16 write for keys of version-0 identities
  * @hash: the transform, PSK_HASH_NONE to PSK_HASH_SHA384
+ * @crc: the CRC-32 it has, once parsed
  * @key: the key bytes, 32 or 48
  */
 typedef struct interchange {
 	int version;
 	enum psk_hash hash;
+	uint32_t crc;
 	secret key;
 } interchange;
 

@@ -332,6 +332,12 @@ static bool is_of(const struct line *line, const char *identity)
 
 void keyfile_set(keyfile *kf, const char *identity, const interchange_text *text)
 {
+	keyfile_replace(kf, identity, identity, text);
+}
+
+void keyfile_replace(keyfile *kf, const char *old, const char *identity,
+		     const interchange_text *text)
+{
 	size_t len = strlen(identity) + 1 + strlen(text->s);
 	char *joined = g_strconcat(identity, " ", text->s, NULL);
 	struct line *line = line_new(joined, len);
@@ -339,7 +345,9 @@ void keyfile_set(keyfile *kf, const char *identity, const interchange_text *text
 
 	wipe_free(joined, len);
 	for (guint i = 0; i < kf->lines->len;) {
-		if (!is_of(g_ptr_array_index(kf->lines, i), identity)) {
+		const struct line *at = g_ptr_array_index(kf->lines, i);
+
+		if (!is_of(at, old) && !is_of(at, identity)) {
 			i++;
 		} else if (placed) {
 			g_ptr_array_remove_index(kf->lines, i);

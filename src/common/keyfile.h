@@ -92,6 +92,10 @@ enum keyfile_kind keyfile_line(const keyfile *kf, size_t index, keyfile_entry *e
  */
 void keyfile_set(keyfile *kf, const char *identity, const interchange_text *text);
 
+/** keyfile_replace() - the same, but a line of @old, another identity, is its place as well. */
+void keyfile_replace(keyfile *kf, const char *old, const char *identity,
+		     const interchange_text *text);
+
 /** keyfile_remove() - drop the lines of @identity; how many there were. */
 size_t keyfile_remove(keyfile *kf, const char *identity);
 

@@ -163,6 +163,20 @@ static void change_keeps_comments_and_order(void **state)
 		   "\n# end\nNVMe0R01 nqn.h nqn.aa " KEY_1 "\n");
 }
 
+static void new_identity_takes_the_line_of_the_old_one(void **state)
+{
+	g_autoptr(keyfile) kf = NULL;
+	interchange_text text = {OTHER};
+
+	assert_true(g_file_set_contents(
+		path, "# a\n" ID_A " " KEY_1 "\n# b\n" ID_B " " KEY_1 "\n# end\n", -1, NULL));
+	assert_int_equal(keyfile_edit(path, &kf), 0);
+	keyfile_replace(kf, ID_A, ID_B, &text);
+	assert_int_equal(keyfile_prepare(kf), 0);
+	assert_int_equal(keyfile_commit(kf), 0);
+	content_is("# a\n" ID_B " " OTHER "\n# b\n# end\n");
+}
+
 static void removal_takes_that_identity_only(void **state)
 {
 	g_autoptr(keyfile) kf = NULL;
@@ -312,6 +326,7 @@ int main(void)
 		cmocka_unit_test(names_of_any_form_are_taken),
 		with_dir(new_file_is_for_root_only),
 		with_dir(change_keeps_comments_and_order),
+		with_dir(new_identity_takes_the_line_of_the_old_one),
 		with_dir(removal_takes_that_identity_only),
 		with_dir(change_that_is_not_committed_changes_nothing),
 		with_dir(full_disk_leaves_the_old_file_whole),
