@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* nvme-tls gen: make a configured PSK. */
+#include <stdio.h>
+
+#include "common/log.h"
+#include "nvme-tls/output.h"
+#include "nvme-tls/place.h"
+#include "nvme-tls/source.h"
+
+static const char about[] =
+	"Make a new configured PSK and print it in interchange format. With --subsysnqn the\n"
+	"identity follows; --insert puts the derived key into the keyring, --keyfile into a file.";
+
+int cmd_gen(int argc, char **argv)
+{
+	g_auto(options) o = OPTIONS_INIT;
+	g_auto(interchange) configured = {0};
+	g_auto(interchange_text) text = {0};
+	g_auto(secret) psk = SECRET_INIT;
+	g_autofree char *identity = NULL;
+	struct ring ring;
+	key_serial serial = 0;
+	enum exit_code r;
+
+	if (!options_parse(&o, "ncImlsiCfktj", "", 0, about, &argc, &argv))
+		return EXIT_USAGE;
+	if (o.identity) {
+		log_error("gen: --identity takes a version here, 0 or 1: the identity follows from "
+			  "--hostnqn and --subsysnqn");
+		return EXIT_USAGE;
+	}
+	if (!o.subsysnqn && (o.insert || o.keyfile)) {
+		log_error("gen: %s needs --subsysnqn, for which the key is derived",
+			  o.insert ? "--insert" : "--keyfile");
+		return EXIT_USAGE;
+	}
+	r = source_new(&o, &configured);
+	if (r != EXIT_OK)
+		return r;
+	interchange_format(configured.hash, &configured.key, &text);
+	if (o.subsysnqn) {
+		r = place_derive(&o, &configured, &identity, &psk);
+		if (r == EXIT_OK && o.insert)
+			r = ring_open(&o, &ring);
+		if (r == EXIT_OK && (o.insert || o.keyfile))
+			r = place_key(o.insert ? &ring : NULL, o.keyfile, identity, &psk, &serial);
+		if (r != EXIT_OK)
+			return r;
+	}
+
+	if (o.json) {
+		struct json_object *out = json_object_new_object();
+
+		json_add_string(out, "configured_psk", text.s);
+		json_object_object_add(out, "hmac", json_object_new_int((int)configured.hash));
+		json_object_object_add(out, "length", json_object_new_int((int)configured.key.len));
+		if (identity)
+			json_add_string(out, "identity", identity);
+		if (serial)
+			json_add_serial(out, serial);
+		json_print(out);
+		return EXIT_OK;
+	}
+	puts(text.s);
+	if (identity)
+		puts(identity);
+	if (serial)
+		printf("inserted as " SERIAL "\n", (unsigned int)serial);
+	return EXIT_OK;
+}

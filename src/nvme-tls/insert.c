@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* nvme-tls insert: put a key into the keyring. */
+#include <stdio.h>
+
+#include "common/log.h"
+#include "nvme-tls/output.h"
+#include "nvme-tls/place.h"
+#include "nvme-tls/source.h"
+
+static const char about[] =
+	"Derive the key of a configured PSK for a host and a subsystem and put it into the "
+	"keyring.\n"
+	"With a whole identity (--identity \"NVMe0R01 …\") the key is taken as derived already.\n"
+	"The key comes from --keydata, FILE, or standard input.";
+
+/* Whether a derived key can go under the identity that was given. */
+static enum exit_code fits(const char *identity, const interchange *derived)
+{
+	g_auto(nvme_identity) id = {0};
+	const char *why;
+
+	if (nvme_identity_split(identity, &id, &why) < 0) {
+		log_error("--identity \"%s\" is malformed: %s", identity, why);
+		return EXIT_INVALID;
+	}
+	if (derived->key.len != psk_hash_size(id.hash)) {
+		log_error(
+			"identity \"%s\" is one of %s, whose keys have %zu bytes; this one has %zu",
+			identity, psk_hash_name(id.hash), psk_hash_size(id.hash), derived->key.len);
+		return EXIT_INVALID;
+	}
+	return EXIT_OK;
+}
+
+int cmd_insert(int argc, char **argv)
+{
+	g_auto(options) o = OPTIONS_INIT;
+	g_auto(interchange) key = {0};
+	g_auto(secret) psk = SECRET_INIT;
+	g_autofree char *identity = NULL, *why = NULL;
+	struct ring ring;
+	key_serial serial = 0;
+	bool there = false;
+	enum exit_code r;
+	int err;
+
+	if (!options_parse(&o, "ncIdCfktj", "[FILE]", 1, about, &argc, &argv))
+		return EXIT_USAGE;
+	if (o.identity ? o.hostnqn || o.subsysnqn || o.compat : !o.subsysnqn) {
+		log_error(
+			o.identity
+				? "insert: with a whole identity the key is not derived: leave out "
+				  "--hostnqn, --subsysnqn and --compat"
+				: "insert: no subsystem NQN: give --subsysnqn, or the whole "
+				  "--identity of a derived key");
+		return EXIT_USAGE;
+	}
+	if (o.keydata && argc > 1) {
+		log_error("insert: the key is in --keydata or in %s, not in both", argv[1]);
+		return EXIT_USAGE;
+	}
+	r = source_key(o.keydata ? o.keydata : argv[1], o.identity != NULL, &key, &why);
+	if (r != EXIT_OK)
+		return r == EXIT_INVALID ? source_invalid(why) : r;
+	if (o.identity) {
+		identity = g_strdup(o.identity);
+		r = fits(identity, &key);
+		secret_set(&psk, key.key.data, key.key.len);
+	} else {
+		r = place_derive(&o, &key, &identity, &psk);
+	}
+	if (r == EXIT_OK)
+		r = ring_open(&o, &ring);
+	if (r != EXIT_OK)
+		return r;
+	/* The same key stays under its serial, which a connection may have been told. */
+	there = ring_compare(&ring, identity, &psk, &serial, &err) == RING_SAME;
+	if (!there || o.keyfile)
+		r = place_key(there ? NULL : &ring, o.keyfile, identity, &psk, &serial);
+	if (r != EXIT_OK)
+		return r;
+
+	if (o.json) {
+		struct json_object *out = json_object_new_object();
+
+		json_add_string(out, "identity", identity);
+		json_add_serial(out, serial);
+		json_object_object_add(out, "inserted", json_object_new_boolean(!there));
+		json_print(out);
+	} else {
+		printf("%s\n%s as " SERIAL "\n", identity, there ? "there already" : "inserted",
+		       (unsigned int)serial);
+	}
+	return EXIT_OK;
+}

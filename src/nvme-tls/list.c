@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* nvme-tls list: what keys the keyring has, and what is wrong with them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "nvme-tls/output.h"
+#include "nvme-tls/ring.h"
+
+static const char about[] =
+	"List the keys of the keyring, with what is wrong with them. A * marks the key that the\n"
+	"kernel's NVMe host takes for its host NQN and subsystem NQN. --hostnqn and --subsysnqn\n"
+	"narrow the list.";
+
+enum { COLUMNS = 9 };
+
+static int search(const char *text, void *data)
+{
+	const struct ring *ring = data;
+
+	return keyring_search(ring->serial, ring->keytype, text);
+}
+
+static bool wanted(const options *o, const key_row *row)
+{
+	if (o->hostnqn && (!row->id.hostnqn || strcmp(row->id.hostnqn, o->hostnqn) != 0))
+		return false;
+	return !o->subsysnqn || (row->id.subsysnqn && strcmp(row->id.subsysnqn, o->subsysnqn) == 0);
+}
+
+static struct json_object *row_json(const key_row *row)
+{
+	struct json_object *out = json_object_new_object(), *problems = json_object_new_array();
+
+	json_add_serial(out, row->serial);
+	json_add_string(out, "identity", row->identity);
+	if (!row->malformed) {
+		json_add_string(out, "kind", row->id.generated ? "generated" : "retained");
+		json_object_object_add(out, "version", json_object_new_int(row->id.version));
+		json_add_string(out, "hash", psk_hash_name(row->id.hash));
+		json_add_string(out, "hostnqn", row->id.hostnqn);
+		json_add_string(out, "subsysnqn", row->id.subsysnqn);
+		json_add_string(out, "digest", row->id.digest);
+	}
+	json_object_object_add(out, "length",
+			       row->length < 0 ? NULL : json_object_new_int(row->length));
+	json_add_string(out, "expiry", row->status.expiry);
+	json_object_object_add(out, "revoked", json_object_new_boolean(row->status.revoked));
+	json_object_object_add(out, "chosen", json_object_new_boolean(row->chosen));
+	for (guint i = 0; i < row->problems->len; i++)
+		json_array_add_string(problems, g_ptr_array_index(row->problems, i));
+	json_object_object_add(out, "problems", problems);
+	return out;
+}
+
+/* The cells of a row. What cannot be told is "-". */
+static void cells(const key_row *row, char *cell[COLUMNS])
+{
+	bool known = !row->malformed;
+
+	cell[0] = g_strdup_printf(SERIAL "%s", (unsigned int)row->serial, row->chosen ? "*" : "");
+	cell[1] = g_strdup(!known ? "-" : row->id.generated ? "generated" : "retained");
+	cell[2] = known ? g_strdup_printf("%d", row->id.version) : g_strdup("-");
+	cell[3] = g_strdup(known ? psk_hash_name(row->id.hash) : "-");
+	cell[4] = output_clean(known ? row->id.hostnqn : row->identity);
+	cell[5] = output_clean(known ? row->id.subsysnqn : "-");
+	cell[6] = g_strdup(row->id.digest ? row->id.digest : "-");
+	cell[7] = row->length < 0 ? g_strdup("-") : g_strdup_printf("%d", row->length);
+	cell[8] = g_strdup(row->status.revoked	 ? "revoked"
+			   : *row->status.expiry ? row->status.expiry
+						 : "-");
+}
+
+static void print_line(char *cell[COLUMNS], const int width[COLUMNS])
+{
+	for (int c = 0; c < COLUMNS; c++) {
+		int pad = width[c] - (int)g_utf8_strlen(cell[c], -1);
+
+		if (c + 1 < COLUMNS)
+			printf("%s%*s", cell[c], pad + 2, "");
+		else
+			puts(cell[c]);
+	}
+}
+
+static void print_table(GPtrArray *rows)
+{
+	static const char *const head[COLUMNS] = {"SERIAL", "KIND",	"VERSION",
+						  "HASH",   "HOST NQN", "SUBSYSTEM NQN",
+						  "DIGEST", "LENGTH",	"EXPIRES"};
+	char *(*cell)[COLUMNS] = g_malloc0_n(rows->len + 1, sizeof(*cell));
+	int width[COLUMNS] = {0};
+
+	for (guint i = 0; i <= rows->len; i++) {
+		if (i)
+			cells(g_ptr_array_index(rows, i - 1), cell[i]);
+		for (int c = 0; c < COLUMNS; c++) {
+			if (!i)
+				cell[0][c] = g_strdup(head[c]);
+			width[c] = MAX(width[c], (int)g_utf8_strlen(cell[i][c], -1));
+		}
+	}
+	for (guint i = 0; i <= rows->len; i++) {
+		const key_row *row = i ? g_ptr_array_index(rows, i - 1) : NULL;
+
+		if (!row)
+			fputs(colour(COLOUR_HEAD), stdout);
+		print_line(cell[i], width);
+		if (!row)
+			fputs(colour(COLOUR_NONE), stdout);
+		for (guint p = 0; row && p < row->problems->len; p++) {
+			g_autofree char *problem =
+				output_clean(g_ptr_array_index(row->problems, p));
+
+			printf("  %s! %s%s\n", colour(COLOUR_BAD), problem, colour(COLOUR_NONE));
+		}
+		for (int c = 0; c < COLUMNS; c++)
+			g_free(cell[i][c]);
+	}
+	g_free(cell);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	g_auto(options) o = OPTIONS_INIT;
+	g_autoptr(GPtrArray) rows = NULL, shown = g_ptr_array_new();
+	struct ring ring;
+
+	if (!options_parse(&o, "ncktj", "", 0, about, &argc, &argv))
+		return EXIT_USAGE;
+	if (ring_open(&o, &ring) != EXIT_OK)
+		return EXIT_FAILED;
+	rows = ring_rows(&ring);
+	if (!rows)
+		return EXIT_FAILED;
+	rows_examine(rows, search, &ring);
+	for (guint i = 0; i < rows->len; i++)
+		if (wanted(&o, g_ptr_array_index(rows, i)))
+			g_ptr_array_add(shown, g_ptr_array_index(rows, i));
+
+	if (o.json) {
+		struct json_object *out = json_object_new_array();
+
+		for (guint i = 0; i < shown->len; i++)
+			json_object_array_add(out, row_json(g_ptr_array_index(shown, i)));
+		json_print(out);
+	} else if (shown->len) {
+		print_table(shown);
+	} else {
+		log_info("keyring %s has no such keys", o.keyring);
+	}
+	return EXIT_OK;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What nvme-tls prints on standard output: JSON, and colour on a terminal. */
+#include "nvme-tls/output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+char *output_clean(const char *text)
+{
+	g_autofree char *valid = g_utf8_make_valid(text, -1);
+	GString *out = g_string_sized_new(strlen(valid));
+
+	for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+		gunichar c = g_utf8_get_char(p);
+
+		g_string_append_unichar(out, g_unichar_isprint(c) ? c : '?');
+	}
+	return g_string_free(out, FALSE);
+}
+
+void json_array_add_string(struct json_object *array, const char *value)
+{
+	g_autofree char *valid = g_utf8_make_valid(value, -1);
+
+	json_object_array_add(array, json_object_new_string(valid));
+}
+
+void json_add_string(struct json_object *object, const char *name, const char *value)
+{
+	g_autofree char *valid = value ? g_utf8_make_valid(value, -1) : NULL;
+
+	json_object_object_add(object, name, valid ? json_object_new_string(valid) : NULL);
+	if (valid)
+		explicit_bzero(valid, strlen(valid));
+}
+
+void json_add_serial(struct json_object *object, key_serial serial)
+{
+	json_object_object_add(object, "serial", json_object_new_int(serial));
+}
+
+static void wipe_strings(struct json_object *object)
+{
+	switch (json_object_get_type(object)) {
+	case json_type_string:
+		explicit_bzero((void *)json_object_get_string(object),
+			       (size_t)json_object_get_string_len(object));
+		break;
+	case json_type_object: {
+		json_object_object_foreach(object, name, value)
+		{
+			(void)name;
+			wipe_strings(value);
+		}
+		break;
+	}
+	case json_type_array:
+		for (size_t i = 0; i < json_object_array_length(object); i++)
+			wipe_strings(json_object_array_get_idx(object, i));
+		break;
+	default:
+		break;
+	}
+}
+
+void json_print(struct json_object *object)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+
+	fwrite(text, 1, len, stdout);
+	putchar('\n');
+	explicit_bzero((void *)text, len);
+	wipe_strings(object);
+	json_object_put(object);
+}
+
+const char *colour(enum colour which)
+{
+	static const char *const sequence[] = {"\033[0m", "\033[31m", "\033[32m", "\033[1m"};
+	const char *term = getenv("TERM");
+	const char *no = getenv("NO_COLOR");
+
+	if (!isatty(STDOUT_FILENO) || (no && *no) || !term || strcmp(term, "dumb") == 0)
+		return "";
+	return sequence[which];
+}

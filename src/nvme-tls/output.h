@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nvme-tls prints on standard output: JSON, and colour on a terminal. */
+#pragma once
+
+#include <stdint.h>
+#include <json-c/json.h>
+
+#include "common/keyring.h"
+
+/* A serial as everything here prints it, and as keyctl takes it. */
+#define SERIAL "0x%08x"
+
+/**
+ * output_clean() - make foreign text fit for a terminal: what is no printable UTF-8 becomes "?".
+ *
+ * Return: a new string, to be freed by g_free().
+ */
+char *output_clean(const char *text);
+
+/** json_add_string() - add @value, made valid UTF-8; NULL becomes null. */
+void json_add_string(struct json_object *object, const char *name, const char *value);
+
+/** json_add_serial() - add a serial as a number. */
+void json_add_serial(struct json_object *object, key_serial serial);
+
+/** json_print() - print @object and free it; its strings may be keys, and are wiped. */
+void json_print(struct json_object *object);
+
+/** json_array_add_string() - the same at the end of an array. */
+void json_array_add_string(struct json_object *array, const char *value);
+
+/** colour() - the escape sequence of a colour, or "" when standard output is no terminal. */
+enum colour { COLOUR_NONE, COLOUR_BAD, COLOUR_GOOD, COLOUR_HEAD };
+const char *colour(enum colour which);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A derived key on its way to where it is used: the keyring, the key file, or both. */
+#include "nvme-tls/place.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+
+#include "common/derive.h"
+#include "common/log.h"
+#include "nvme-tls/store.h"
+
+enum exit_code place_key(const struct ring *ring, const char *path, const char *identity,
+			 const secret *psk, key_serial *serial)
+{
+	g_autoptr(keyfile) kf = NULL;
+	enum exit_code r;
+
+	if (path) {
+		r = store_edit(path, &kf);
+		if (r != EXIT_OK)
+			return r;
+		store_set(kf, identity, psk);
+		r = store_prepare(path, kf);
+		if (r != EXIT_OK)
+			return r;
+	}
+	if (ring) {
+		r = ring_put(ring, identity, psk, serial);
+		if (r != EXIT_OK)
+			return r;
+		if (identity_hash(identity) == PSK_HASH_SHA384 && !gnutls_check_version("3.8.11"))
+			log_warning(
+				"warning: GnuTLS %s on this machine cannot use SHA-384 keys; take "
+				"--hmac 1, or install GnuTLS 3.8.11",
+				gnutls_check_version(NULL));
+	}
+	return store_commit(path, kf);
+}
+
+enum exit_code place_derive(options *o, const interchange *configured, char **identity, secret *psk)
+{
+	struct psk_recipe recipe = {
+		.version = o->version < 0 ? 0 : o->version,
+		.compat = o->compat,
+	};
+	int r;
+
+	*identity = NULL;
+	recipe.subsysnqn = options_subsysnqn(o);
+	recipe.hostnqn = recipe.subsysnqn ? options_hostnqn(o) : NULL;
+	if (!recipe.hostnqn)
+		return EXIT_USAGE;
+	r = psk_derive(configured, &recipe, identity, psk);
+	if (r == -ENAMETOOLONG)
+		log_error("the two NQNs are too long for an identity of version 0: take --identity "
+			  "1");
+	else if (r < 0)
+		log_error("cannot derive the key: %s",
+			  r == -EIO ? "GnuTLS refuses the hash" : g_strerror(-r));
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
+}

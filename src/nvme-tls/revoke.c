@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* nvme-tls revoke: take keys out of use. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "nvme-tls/output.h"
+#include "nvme-tls/ring.h"
+#include "nvme-tls/store.h"
+
+static const char about[] =
+	"Revoke keys and take them out of the keyring: by identity or serial, or those of a pair\n"
+	"with --hostnqn and --subsysnqn. --keyfile takes their lines out of the key file as well.\n"
+	"Connections that stand go on; they cannot be made again with a revoked key.";
+
+/* What is to go: rows of the keyring, and identities in the key file. */
+struct targets {
+	GPtrArray *rows;       /* of key_row, borrowed */
+	GPtrArray *identities; /* owned strings, each once */
+	bool missing;
+};
+
+static void add_identity(struct targets *t, const char *identity)
+{
+	if (!g_ptr_array_find_with_equal_func(t->identities, identity, g_str_equal, NULL))
+		g_ptr_array_add(t->identities, g_strdup(identity));
+}
+
+static void add_row(struct targets *t, key_row *row)
+{
+	if (!g_ptr_array_find(t->rows, row, NULL))
+		g_ptr_array_add(t->rows, row);
+	add_identity(t, row->identity);
+}
+
+static bool is_serial(const char *word, long *serial)
+{
+	char *end;
+
+	errno = 0;
+	*serial = strtol(word, &end, 0);
+	return end != word && !*end && !errno;
+}
+
+static bool in_keyfile(const keyfile *kf, const char *identity)
+{
+	for (size_t i = 0; kf && i < keyfile_lines(kf); i++) {
+		g_auto(keyfile_entry) entry = {0};
+
+		if (keyfile_line(kf, i, &entry) == KEYFILE_ENTRY &&
+		    strcmp(entry.identity, identity) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_word(struct targets *t, GPtrArray *rows, const keyfile *kf, const char *word,
+		     const char *keyring)
+{
+	bool by_serial, found = false;
+	long serial;
+
+	by_serial = is_serial(word, &serial);
+	for (guint i = 0; i < rows->len; i++) {
+		key_row *row = g_ptr_array_index(rows, i);
+
+		if (by_serial ? row->serial == serial : strcmp(row->identity, word) == 0) {
+			add_row(t, row);
+			found = true;
+		}
+	}
+	if (!found && !by_serial && in_keyfile(kf, word)) {
+		add_identity(t, word);
+		found = true;
+	}
+	if (!found) {
+		log_error("keyring %s has no key %s%s%s: nvme-tls list shows which there are",
+			  keyring, by_serial ? "" : "\"", word, by_serial ? "" : "\"");
+		t->missing = true;
+	}
+}
+
+static void add_pair(struct targets *t, GPtrArray *rows, const keyfile *kf, const char *host,
+		     const char *subsys, const char *keyring)
+{
+	guint before = t->identities->len;
+
+	for (guint i = 0; i < rows->len; i++)
+		if (key_row_of_pair(g_ptr_array_index(rows, i), host, subsys))
+			add_row(t, g_ptr_array_index(rows, i));
+	for (size_t i = 0; kf && i < keyfile_lines(kf); i++) {
+		g_auto(keyfile_entry) entry = {0};
+		g_auto(nvme_identity) id = {0};
+
+		if (keyfile_line(kf, i, &entry) == KEYFILE_ENTRY &&
+		    nvme_identity_split(entry.identity, &id, NULL) == 0 &&
+		    strcmp(id.hostnqn, host) == 0 && strcmp(id.subsysnqn, subsys) == 0)
+			add_identity(t, entry.identity);
+	}
+	if (t->identities->len == before) {
+		log_error("keyring %s has no key for host %s and subsystem %s: nvme-tls list shows "
+			  "which there are",
+			  keyring, host, subsys);
+		t->missing = true;
+	}
+}
+
+static bool revoke_row(const struct ring *ring, const key_row *row)
+{
+	int revoked = key_row_usable(row) ? key_revoke(row->serial) : 0;
+	int unlinked = keyring_unlink(ring->serial, row->serial);
+
+	/* The kernel sweeps revoked keys out of their keyrings itself. */
+	if (unlinked == -ENOENT || unlinked == -ENOKEY)
+		unlinked = 0;
+	if (revoked < 0 || unlinked < 0) {
+		g_autofree char *what =
+			g_strdup_printf("cannot %s key " SERIAL, revoked < 0 ? "revoke" : "unlink",
+					(unsigned int)row->serial);
+
+		ring_error(ring, what, revoked < 0 ? revoked : unlinked);
+		return false;
+	}
+	return true;
+}
+
+/* A key that is revoked but still in the key file of the boot is back after the next one. */
+static void warn_of_keyfile(const struct targets *t, const options *o)
+{
+	g_autoptr(keyfile) kf = NULL;
+
+	if (o->keyfile || strcmp(o->keyring, ".nvme") != 0 ||
+	    keyfile_read(KEYFILE_DEFAULT, &kf) < 0)
+		return;
+	for (guint i = 0; i < t->identities->len; i++)
+		if (in_keyfile(kf, g_ptr_array_index(t->identities, i)))
+			log_warning("warning: \"%s\" is still in " KEYFILE_DEFAULT
+				    " and comes back with "
+				    "the next boot: --keyfile " KEYFILE_DEFAULT " takes it out",
+				    (char *)g_ptr_array_index(t->identities, i));
+}
+
+static enum exit_code revoke_all(const struct ring *ring, const options *o, struct targets *t,
+				 keyfile *kf)
+{
+	struct json_object *revoked = json_object_new_array();
+	enum exit_code r = EXIT_OK, committed;
+
+	for (guint i = 0; kf && i < t->identities->len; i++)
+		keyfile_remove(kf, g_ptr_array_index(t->identities, i));
+	if (store_prepare(o->keyfile, kf) != EXIT_OK) {
+		json_object_put(revoked);
+		return EXIT_FAILED;
+	}
+	for (guint i = 0; i < t->rows->len; i++) {
+		const key_row *row = g_ptr_array_index(t->rows, i);
+		g_autofree char *clean = output_clean(row->identity);
+		struct json_object *key;
+
+		if (!revoke_row(ring, row)) {
+			r = EXIT_FAILED;
+			continue;
+		}
+		if (!o->json)
+			printf("revoked " SERIAL " %s\n", (unsigned int)row->serial, clean);
+		key = json_object_new_object();
+		json_add_serial(key, row->serial);
+		json_add_string(key, "identity", row->identity);
+		json_object_array_add(revoked, key);
+	}
+	committed = store_commit(o->keyfile, kf);
+	if (o->json)
+		json_print(revoked);
+	else
+		json_object_put(revoked);
+	return r != EXIT_OK ? r : committed;
+}
+
+int cmd_revoke(int argc, char **argv)
+{
+	g_auto(options) o = OPTIONS_INIT;
+	g_autoptr(GPtrArray) rows = NULL, target_rows = g_ptr_array_new();
+	g_autoptr(GPtrArray) identities = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(keyfile) kf = NULL;
+	struct targets t = {.rows = target_rows, .identities = identities};
+	const char *host = NULL, *subsys = NULL;
+	struct ring ring;
+	enum exit_code r;
+
+	if (!options_parse(&o, "Incfktj", "[IDENTITY|SERIAL]…", -1, about, &argc, &argv))
+		return EXIT_USAGE;
+	if (o.version >= 0) {
+		log_error("revoke: --identity takes a whole identity here, \"NVMe0R01 …\"");
+		return EXIT_USAGE;
+	}
+	if (o.subsysnqn || o.hostnqn) {
+		subsys = options_subsysnqn(&o);
+		host = subsys ? options_hostnqn(&o) : NULL;
+		if (!host)
+			return EXIT_USAGE;
+	}
+	if (argc < 2 && !o.identity && !host) {
+		log_error("revoke: which key? Give an identity, a serial, or --subsysnqn");
+		return EXIT_USAGE;
+	}
+	r = ring_open(&o, &ring);
+	if (r == EXIT_OK && o.keyfile)
+		r = store_edit(o.keyfile, &kf);
+	if (r != EXIT_OK)
+		return r;
+	rows = ring_rows(&ring);
+	if (!rows)
+		return EXIT_FAILED;
+	for (int i = 1; i < argc; i++)
+		add_word(&t, rows, kf, argv[i], o.keyring);
+	if (o.identity)
+		add_word(&t, rows, kf, o.identity, o.keyring);
+	if (host)
+		add_pair(&t, rows, kf, host, subsys, o.keyring);
+	if (t.missing)
+		return EXIT_MISSING;
+	r = revoke_all(&ring, &o, &t, kf);
+	warn_of_keyfile(&t, &o);
+	return r;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The keyring that nvme-tls works on, and what goes wrong with it, said with the next step. */
+#include "nvme-tls/ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "nvme-tls/output.h"
+
+int ring_find(const options *o, struct ring *ring)
+{
+	int r = keyring_find(o->keyring);
+
+	*ring = (struct ring){.serial = r, .name = o->keyring, .keytype = o->keytype};
+	if (r < 0)
+		return r;
+	/* Only who possesses a key may read it; a session of our own keeps the user's clean. */
+	r = keyring_session_private();
+	return r < 0 ? r : keyring_link_session(ring->serial);
+}
+
+enum exit_code ring_open(const options *o, struct ring *ring)
+{
+	int r = ring_find(o, ring);
+
+	if (r == 0)
+		return EXIT_OK;
+	if (r == -ENOENT && getuid() != 0)
+		log_error("keyring %s not found among those that uid %u may see: run nvme-tls as "
+			  "root",
+			  ring->name, (unsigned int)getuid());
+	else if (r == -ENOENT && strcmp(ring->name, ".nvme") == 0)
+		log_error("keyring .nvme not found: load the nvme_tcp (host) or nvmet_tcp (target) "
+			  "module first: modprobe nvme-tcp");
+	else if (r == -ENOENT)
+		log_error("keyring %s not found: /proc/keys shows which there are", ring->name);
+	else if (r == -EINVAL)
+		log_error("keyring \"%s\" is neither a name nor a serial", ring->name);
+	else
+		ring_error(ring, "cannot open the keyring", r);
+	return EXIT_FAILED;
+}
+
+void ring_error(const struct ring *ring, const char *what, int err)
+{
+	const char *next = "";
+
+	switch (-err) {
+	case ENODEV:
+		next = strcmp(ring->keytype, "psk") == 0
+			       ? ": modprobe nvme-keyring (it comes with nvme-tcp and nvmet-tcp)"
+			       : ": --keytype psk is the one of NVMe/TCP";
+		break;
+	case EDQUOT:
+		next = ": revoke keys that are no longer needed, or raise kernel.keys.root_maxkeys "
+		       "and kernel.keys.root_maxbytes (kernel.keys.maxkeys and maxbytes for "
+		       "others) "
+		       "with sysctl; /proc/key-users shows what is used";
+		break;
+	case EACCES:
+	case EPERM:
+		next = getuid() ? ": run nvme-tls as root" : "";
+		break;
+	case EKEYREVOKED:
+	case EKEYEXPIRED:
+		next = ": insert a new one (nvme-tls insert, or nvme-tls import)";
+		break;
+	}
+	log_error("%s (keyring %s): %s%s", what, ring->name, key_strerror(err), next);
+}
+
+enum exit_code ring_put(const struct ring *ring, const char *identity, const secret *psk,
+			key_serial *serial)
+{
+	int r = keyring_add(ring->serial, ring->keytype, identity, psk);
+
+	if (r < 0) {
+		g_autofree char *what = g_strdup_printf("cannot insert \"%s\"", identity);
+
+		ring_error(ring, what, r);
+		return EXIT_FAILED;
+	}
+	*serial = r;
+	return EXIT_OK;
+}
+
+enum ring_state ring_compare(const struct ring *ring, const char *identity, const secret *psk,
+			     key_serial *serial, int *err)
+{
+	g_auto(secret) loaded = SECRET_INIT;
+	int r = keyring_lookup(ring->serial, ring->keytype, identity);
+
+	*serial = r > 0 ? r : 0;
+	*err = 0;
+	if (r == -ENOKEY)
+		return RING_NONE;
+	if (r > 0)
+		r = key_read_psk(r, &loaded);
+	if (r < 0) {
+		*err = r;
+		return RING_UNREADABLE;
+	}
+	return secret_equal(&loaded, psk) ? RING_SAME : RING_DIFFERENT;
+}
+
+static key_row *row_new(const struct ring *ring, key_serial serial)
+{
+	g_auto(key_info) info = {0};
+	g_auto(key_status) status = {0};
+	g_auto(secret) psk = SECRET_INIT;
+	key_row *row;
+	int r;
+
+	r = key_describe(serial, &info);
+	key_status_get(serial, &status);
+	/* A revoked key is no longer described, but still in /proc/keys. */
+	if (r == 0 ? strcmp(info.type, ring->keytype) != 0
+		   : !status.description || !(r == -EKEYREVOKED || r == -EKEYEXPIRED))
+		return NULL;
+	row = key_row_new(serial, r == 0 ? info.description : status.description);
+	status.revoked |= r == -EKEYREVOKED;
+	status.expired |= r == -EKEYEXPIRED;
+	row->status = status;
+	memset(&status, 0, sizeof(status));
+	r = key_read_psk(serial, &psk);
+	row->length = r < 0 ? r : (int)psk.len;
+	return row;
+}
+
+GPtrArray *ring_rows(const struct ring *ring)
+{
+	g_autoptr(GArray) serials = NULL;
+	GPtrArray *rows;
+	int r = keyring_keys(ring->serial, &serials);
+
+	if (r < 0) {
+		ring_error(ring, "cannot list the keys", r);
+		return NULL;
+	}
+	rows = g_ptr_array_new_with_free_func((GDestroyNotify)key_row_free);
+	for (guint i = 0; i < serials->len; i++) {
+		key_row *row = row_new(ring, g_array_index(serials, key_serial, i));
+
+		if (row)
+			g_ptr_array_add(rows, row);
+	}
+	return rows;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The keys of a keyring as rows, and what is wrong with them. */
+#pragma once
+
+#include <stdbool.h>
+#include <glib.h>
+
+#include "common/identity.h"
+#include "common/keyring.h"
+
+/**
+ * struct key_row - a key in the keyring.
+ * @serial: its serial
+ * @identity: its description, owned
+ * @id: the identity's parts; no host NQN when it is malformed
+ * @malformed: why it is malformed, static; NULL when it is not
+ * @length: bytes of the key, or a negative errno when it cannot be read
+ * @status: expiry, revoked, expired
+ * @chosen: the kernel's NVMe host would take this key for its pair
+ * @problems: what is wrong, sentences
+ */
+typedef struct key_row {
+	key_serial serial;
+	char *identity;
+	nvme_identity id;
+	const char *malformed;
+	int length;
+	key_status status;
+	bool chosen;
+	GPtrArray *problems;
+} key_row;
+
+/** key_row_new() - a row of a key, its identity taken apart. */
+key_row *key_row_new(key_serial serial, const char *identity);
+void key_row_free(key_row *row);
+
+/** key_row_usable() - whether a search of the kernel can find it. */
+bool key_row_usable(const key_row *row);
+
+/** key_row_of_pair() - whether it is the key of this host and this subsystem. */
+bool key_row_of_pair(const key_row *row, const char *hostnqn, const char *subsysnqn);
+
+/**
+ * rows_examine() - find what is wrong with each key, and the one that the NVMe host would choose.
+ * @rows: of struct key_row
+ * @search: what the kernel's own search finds first for a text, as keyring_search()
+ *
+ * The kernel's host goes through retained before generated keys, identity version 1 before 0 and
+ * SHA-384 before SHA-256, takes the first key whose identity *begins* with what it looks for, and
+ * so can take the key of a subsystem whose NQN goes on where the one it wants ends.
+ */
+void rows_examine(GPtrArray *rows, int (*search)(const char *text, void *data), void *data);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A key file and what can go wrong with it, said with the next step. */
+#pragma once
+
+#include "common/keyfile.h"
+#include "nvme-tls/tool.h"
+
+/** store_edit() - keyfile_edit() with messages. Return: EXIT_OK or EXIT_FAILED. */
+enum exit_code store_edit(const char *path, keyfile **kf);
+
+/** store_set() - keyfile_set() of a derived key, its hash in the interchange format by length. */
+void store_set(keyfile *kf, const char *identity, const secret *psk);
+
+/** store_prepare(), store_commit() - the two halves of a change, with messages; @kf NULL is fine.
+ */
+enum exit_code store_prepare(const char *path, keyfile *kf);
+enum exit_code store_commit(const char *path, keyfile *kf);
+
+/** store_warn() - say who else can get at the key file, where anybody can. */
+void store_warn(const keyfile *kf);

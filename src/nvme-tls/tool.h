@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What every subcommand of nvme-tls shares: exit codes and the functions that main calls. */
+#pragma once
+
+/** enum exit_code - as nvme-tls(8) has them. */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,    /* the kernel or the disk did not do what was asked */
+	EXIT_USAGE = 2,	    /* the command line makes no sense */
+	EXIT_INVALID = 3,   /* a key or a line of a key file is wrong; good lines were taken */
+	EXIT_MISSING = 4,   /* there is no such key */
+	EXIT_DIFFERENT = 5, /* check: another key is loaded under that identity */
+};
+
+/* These are where nvme-cli has them, whatever prefix we are built for. */
+#define KEYFILE_DEFAULT "/etc/nvme/tls-keys"
+#define HOSTNQN_FILE "/etc/nvme/hostnqn"
+
+/** cmd_NAME() - the subcommand NAME; argv[0] is its name. Return: an exit_code. */
+int cmd_gen(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_insert(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_revoke(int argc, char **argv);
+int cmd_rotate(int argc, char **argv);
