@@ -25,7 +25,8 @@ insert_key $nqn | sed 's/^/   identity: /'
 step "Our tlshd, waiting for the kernel to ask"
 start_tlshd
 new_log_lines
-show ps -o pid,user,args -C tlshd
+printf '   $ ps -eo pid,user,args\n'
+ps -eo pid,user,args | grep '[t]lshd' | sed 's/^/   /'
 
 step "The host connects: an admin queue and two I/O queues, a handshake at each end of each"
 printf '   $ nvme connect -t tcp -a 127.0.0.1 -s %s -n %s --tls\n' $PORT $nqn
@@ -46,6 +47,7 @@ same "open kTLS sessions" 6 "$(tls_stat TlsCurrTxSw)"
 
 step "The host disconnects"
 disconnect $nqn
+wait_for 10 eval '[[ $(tls_stat TlsCurrTxSw) == 0 ]]'
 show grep Curr /proc/net/tls_stat
 stop_tlshd
 new_log_lines

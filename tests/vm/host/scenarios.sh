@@ -174,11 +174,14 @@ command_shell() {
 	dir=$(mktemp -d)
 	make_job "$dir/job.tar" "$guest" "${KERNEL:=cloud}" shell "${REST[*]}"
 	qemu_arguments "$guest" "$KERNEL" shell "$KIND" "$MB" "$dir/job.tar"
-	local console=(-chardev stdio,id=con,signal=off,mux=off)
-	say "booting $guest; the escape from a guest that hangs is: kill it from another terminal"
-	"${QEMU_ARGS[@]}" "${console[@]}" -serial chardev:con \
-		-device virtio-serial-pci -chardev "file,id=out,path=$dir/status" \
-		-device virtserialport,chardev=out || true
+	say "booting $guest ($QEMU_HOW)"
+	QEMU_ARGS+=(-chardev 'stdio,id=con,signal=off,mux=off' -serial chardev:con
+		-device virtio-serial-pci -chardev "file,id=out,path=$dir/status" -device 'virtserialport,chardev=out')
+	if ((${#REST[@]})); then
+		"${QEMU_ARGS[@]}" | grep --line-buffered -vE '^\[ *[0-9.]+\] (sysrq: Power Off|reboot: Power down)' || true
+	else
+		"${QEMU_ARGS[@]}" || true
+	fi
 	status=$(cat "$dir/status" 2>/dev/null || true)
 	rm -rf "$dir"
 	return "${status:-1}"
