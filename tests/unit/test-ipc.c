@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tests of the messages between broker and worker. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tlshd/ipc.h"
+
+static union ipc_message message(uint32_t type)
+{
+	union ipc_message m;
+
+	memset(&m, 0, sizeof(m));
+	m.header.type = type;
+	m.header.job = 5;
+	if (type == IPC_JOB)
+		m.job.side = 1;
+	if (type == IPC_DONE)
+		m.done.alert_sent = m.done.alert_received = -1;
+	return m;
+}
+
+static const struct {
+	uint32_t type;
+	size_t len;
+	enum ipc_end reader;
+} types[] = {
+	{IPC_JOB, sizeof(struct ipc_job), IPC_WORKER},
+	{IPC_KEY, sizeof(struct ipc_key), IPC_WORKER},
+	{IPC_RAN, sizeof(struct ipc_ran), IPC_BROKER},
+	{IPC_LOOKUP, sizeof(struct ipc_lookup), IPC_BROKER},
+	{IPC_DONE, sizeof(struct ipc_done), IPC_BROKER},
+	{IPC_LOG, sizeof(struct ipc_log), IPC_BROKER},
+};
+
+static void each_message_passes_in_its_direction_and_length_only(void **state)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		union ipc_message m = message(types[i].type);
+		enum ipc_end other = types[i].reader == IPC_WORKER ? IPC_BROKER : IPC_WORKER;
+
+		assert_null(ipc_check(types[i].reader, &m, types[i].len));
+		assert_non_null(ipc_check(other, &m, types[i].len));
+		assert_non_null(ipc_check(types[i].reader, &m, types[i].len - 1));
+		assert_non_null(ipc_check(types[i].reader, &m, types[i].len + 1));
+		assert_non_null(ipc_check(types[i].reader, &m, 3));
+	}
+}
+
+static void unknown_type_is_refused(void **state)
+{
+	const uint32_t bad[] = {0, 7, 1000, UINT32_MAX};
+
+	for (size_t i = 0; i < 4; i++) {
+		union ipc_message m = message(bad[i]);
+
+		for (size_t len = 0; len <= sizeof(m); len++) {
+			assert_non_null(ipc_check(IPC_BROKER, &m, len));
+			assert_non_null(ipc_check(IPC_WORKER, &m, len));
+		}
+	}
+}
+
+static void fields_out_of_range_are_refused(void **state)
+{
+	union ipc_message m;
+
+#define REFUSED(reader, part)                                                                      \
+	assert_non_null(ipc_check(reader, &m, sizeof(m.part)))
+	m = message(IPC_JOB);
+	m.job.side = 3;
+	REFUSED(IPC_WORKER, job);
+	m = message(IPC_JOB);
+	m.job.psk.len = SECRET_MAX + 1;
+	REFUSED(IPC_WORKER, job);
+	m = message(IPC_JOB);
+	memset(m.job.identity, 'x', sizeof(m.job.identity));
+	REFUSED(IPC_WORKER, job);
+	m = message(IPC_KEY);
+	m.key.psk.len = SIZE_MAX;
+	REFUSED(IPC_WORKER, key);
+	m = message(IPC_KEY);
+	m.key.error = 5000;
+	REFUSED(IPC_WORKER, key);
+	m = message(IPC_LOOKUP);
+	memset(m.lookup.identity, 'x', sizeof(m.lookup.identity));
+	REFUSED(IPC_BROKER, lookup);
+	m = message(IPC_DONE);
+	m.done.status = 70000;
+	REFUSED(IPC_BROKER, done);
+	m = message(IPC_DONE);
+	m.done.alert_sent = 256;
+	REFUSED(IPC_BROKER, done);
+	m = message(IPC_DONE);
+	memset(m.done.cause, 'x', sizeof(m.done.cause));
+	REFUSED(IPC_BROKER, done);
+	m = message(IPC_LOG);
+	m.log.priority = 8;
+	REFUSED(IPC_BROKER, log);
+	m = message(IPC_LOG);
+	memset(m.log.line, 'x', sizeof(m.log.line));
+	REFUSED(IPC_BROKER, log);
+}
+
+static void job_travels_with_its_socket(void **state)
+{
+	union ipc_message m = message(IPC_JOB), got;
+	int broker, worker, fd, p[2];
+	const char *why = NULL;
+	char c = 'x';
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	assert_int_equal(pipe(p), 0);
+	strcpy(m.job.identity, "somebody");
+	assert_int_equal(ipc_send(broker, &m, p[1], false), 0);
+	assert_int_equal(ipc_receive(worker, IPC_WORKER, &got, &fd, &why), 0);
+	assert_string_equal(got.job.identity, "somebody");
+	assert_true(fd >= 0 && fd != p[1]);
+	assert_int_equal(write(fd, &c, 1), 1);
+	assert_int_equal(read(p[0], &c, 1), 1);
+	assert_int_equal(ipc_receive(worker, IPC_WORKER, &got, &fd, &why), -EAGAIN);
+	close(broker);
+	assert_int_equal(ipc_receive(worker, IPC_WORKER, &got, &fd, &why), -EPIPE);
+	close(worker);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* The lowest free descriptor: the same before and after when nothing leaks. */
+static int lowest_free(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+static void descriptors_nobody_asked_for_are_closed(void **state)
+{
+	union ipc_message m = message(IPC_RAN), got;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(4 * sizeof(int))];
+	} control = {0};
+	int broker, worker, before, fds[4] = {0, 0, 0, 0};
+	const char *why = NULL;
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	before = lowest_free();
+	for (size_t n = 1; n <= 4; n++) {
+		struct iovec vec = {&m, sizeof(m.ran)};
+		struct msghdr msg = {.msg_iov = &vec,
+				     .msg_iovlen = 1,
+				     .msg_control = &control,
+				     .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+		assert_true(sendmsg(worker, &msg, 0) > 0);
+		ipc_receive(broker, IPC_BROKER, &got, NULL, &why);
+		assert_int_equal(lowest_free(), before);
+	}
+	close(broker);
+	close(worker);
+}
+
+static void message_longer_than_any_is_refused(void **state)
+{
+	static unsigned char big[sizeof(union ipc_message) + 1] = {IPC_LOG};
+	union ipc_message got;
+	int broker, worker;
+	const char *why = NULL;
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	assert_int_equal(send(worker, big, sizeof(big), 0), sizeof(big));
+	assert_int_equal(ipc_receive(broker, IPC_BROKER, &got, NULL, &why), -EBADMSG);
+	assert_non_null(why);
+	close(broker);
+	close(worker);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_message_passes_in_its_direction_and_length_only),
+		cmocka_unit_test(unknown_type_is_refused),
+		cmocka_unit_test(fields_out_of_range_are_refused),
+		cmocka_unit_test(job_travels_with_its_socket),
+		cmocka_unit_test(descriptors_nobody_asked_for_are_closed),
+		cmocka_unit_test(message_longer_than_any_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("ipc", tests, NULL, NULL);
+}
