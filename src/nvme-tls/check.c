@@ -7,10 +7,10 @@
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
 
-static const char about[] = "Check a configured PSK in interchange format. With --subsysnqn its "
-			    "identity is shown, and\n"
-			    "whether the keyring has that key. Nothing is changed.\n"
-			    "The key comes from --keydata, FILE, or standard input.";
+static const char about[] =
+	"Check a configured PSK in interchange format. With --subsysnqn its identity is\n"
+	"shown, and whether the keyring has that key. Nothing is changed. The key comes\n"
+	"from --keydata, FILE, or standard input.";
 
 static const char *const state_words[] = {
 	[RING_NONE] = "not loaded",

@@ -9,10 +9,9 @@
 #include "nvme-tls/store.h"
 
 static const char about[] =
-	"Write the keys of the keyring, one \"identity key\" pair a line, to standard output or "
-	"into\n"
-	"the key file of --keyfile, which keeps its other lines. --hostnqn, --subsysnqn and\n"
-	"--identity choose keys. The lines are as secret as the keys.";
+	"Write the keys of the keyring, one \"identity key\" pair a line, to standard\n"
+	"output or into --keyfile, which keeps its other lines. --hostnqn, --subsysnqn\n"
+	"and --identity choose keys. The lines are as secret as the keys.";
 
 static bool wanted(const options *o, const key_row *row)
 {

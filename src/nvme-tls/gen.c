@@ -8,8 +8,9 @@
 #include "nvme-tls/source.h"
 
 static const char about[] =
-	"Make a new configured PSK and print it in interchange format. With --subsysnqn the\n"
-	"identity follows; --insert puts the derived key into the keyring, --keyfile into a file.";
+	"Make a configured PSK and print it in interchange format; with --subsysnqn its\n"
+	"identity follows. --insert puts the derived key into the keyring, --keyfile into\n"
+	"a key file.";
 
 int cmd_gen(int argc, char **argv)
 {

@@ -12,9 +12,9 @@
 #include "nvme-tls/store.h"
 
 static const char about[] =
-	"Put the keys of a key file into the keyring, one \"identity key\" pair a line, the key\n"
-	"derived already, as nvme-tls export and nvme tls-key --export write them.\n"
-	"The lines come from --keyfile, FILE, or standard input.";
+	"Put the keys of a key file into the keyring: one \"identity key\" pair a line, as\n"
+	"nvme-tls export and nvme tls-key --export write them. The lines come from\n"
+	"--keyfile, FILE, or standard input.";
 
 #define CREDENTIAL_PREFIX "nvme-tls-keys"
 

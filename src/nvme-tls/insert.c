@@ -8,10 +8,9 @@
 #include "nvme-tls/source.h"
 
 static const char about[] =
-	"Derive the key of a configured PSK for a host and a subsystem and put it into the "
-	"keyring.\n"
-	"With a whole identity (--identity \"NVMe0R01 …\") the key is taken as derived already.\n"
-	"The key comes from --keydata, FILE, or standard input.";
+	"Derive the key of a configured PSK for a host and a subsystem and put it into\n"
+	"the keyring. With a whole identity the key is taken as derived already. The key\n"
+	"comes from --keydata, FILE, or standard input.";
 
 /* Whether a derived key can go under the identity that was given. */
 static enum exit_code fits(const char *identity, const interchange *derived)

@@ -8,9 +8,8 @@
 #include "nvme-tls/ring.h"
 
 static const char about[] =
-	"List the keys of the keyring, with what is wrong with them. A * marks the key that the\n"
-	"kernel's NVMe host takes for its host NQN and subsystem NQN. --hostnqn and --subsysnqn\n"
-	"narrow the list.";
+	"List the keys of the keyring and what is wrong with them. A * marks the key that\n"
+	"the kernel's NVMe host takes for its host NQN and subsystem NQN.";
 
 enum { COLUMNS = 9 };
 

@@ -21,11 +21,11 @@ static const struct {
 } table[] = {
 	{'n',
 	 {"hostnqn", 'n', 0, G_OPTION_ARG_STRING, IN(hostnqn),
-	  "Host NQN (default: what " HOSTNQN_FILE " says)", "NQN"}},
+	  "Host NQN (default: that in " HOSTNQN_FILE ")", "NQN"}},
 	{'c', {"subsysnqn", 'c', 0, G_OPTION_ARG_STRING, IN(subsysnqn), "Subsystem NQN", "NQN"}},
 	{'I',
 	 {"identity", 'I', 0, G_OPTION_ARG_STRING, IN(identity),
-	  "Identity version, 0 (default) or 1, or a whole identity", "ID"}},
+	  "Identity version 0 (default) or 1, or whole", "ID"}},
 	{'m',
 	 {"hmac", 'm', 0, G_OPTION_ARG_INT, IN(hmac),
 	  "Hash: 0 none, 1 SHA-256 (default), 2 SHA-384", "N"}},
@@ -34,16 +34,16 @@ static const struct {
 	  "Key bytes with --hmac=0: 32 (default) or 48", "N"}},
 	{'s',
 	 {"secret", 's', 0, G_OPTION_ARG_STRING, IN(secret),
-	  "Key bytes in hex, from FILE, or - for standard input", "FILE|-|HEX"}},
+	  "Key bytes in hex; - is standard input", "FILE|-|HEX"}},
 	{'d',
 	 {"keydata", 'd', 0, G_OPTION_ARG_STRING, IN(keydata),
-	  "Key in interchange format, from FILE, or - for standard input", "FILE|-|KEY"}},
+	  "Interchange format; - is standard input", "FILE|-|KEY"}},
 	{'i',
 	 {"insert", 'i', 0, G_OPTION_ARG_NONE, IN(insert), "Put the derived key into the keyring",
 	  NULL}},
 	{'C',
-	 {"compat", 'C', 0, G_OPTION_ARG_NONE, IN(compat),
-	  "Derive as nvme-cli before 2.16, for peers that use it", NULL}},
+	 {"compat", 'C', 0, G_OPTION_ARG_NONE, IN(compat), "Derive as nvme-cli before 2.16 does",
+	  NULL}},
 	{'f', {"keyfile", 'f', 0, G_OPTION_ARG_FILENAME, IN(keyfile), "Key file", "FILE"}},
 	{'k',
 	 {"keyring", 'k', 0, G_OPTION_ARG_STRING, IN(keyring),
@@ -54,8 +54,8 @@ static const struct {
 	{'D',
 	 {"dry-run", 0, 0, G_OPTION_ARG_NONE, IN(dry_run), "Only say what would be done", NULL}},
 	{'B',
-	 {"boot", 0, 0, G_OPTION_ARG_NONE, IN(boot),
-	  "Import credentials and " KEYFILE_DEFAULT "; say nothing where there are none", NULL}},
+	 {"boot", 0, 0, G_OPTION_ARG_NONE, IN(boot), "What there is at boot; quiet when nothing is",
+	  NULL}},
 	{'j', {"json", 'j', 0, G_OPTION_ARG_NONE, IN(json), "Print JSON", NULL}},
 };
 
@@ -116,7 +116,6 @@ bool options_parse(options *o, const char *which, const char *arguments, int max
 	g_set_prgname(program); /* --help prints it */
 	g_option_context_set_summary(context, about);
 	g_option_context_add_main_entries(context, (GOptionEntry *)(void *)entries->data, NULL);
-	g_option_context_set_description(context, "nvme-tls(8) has examples and the exit codes.");
 	if (!g_option_context_parse(context, argc, argv, &error)) {
 		log_error("%s: %s; see nvme-tls %s --help", name, error->message, name);
 		return false;

@@ -11,9 +11,9 @@
 #include "nvme-tls/store.h"
 
 static const char about[] =
-	"Revoke keys and take them out of the keyring: by identity or serial, or those of a pair\n"
-	"with --hostnqn and --subsysnqn. --keyfile takes their lines out of the key file as well.\n"
-	"Connections that stand go on; they cannot be made again with a revoked key.";
+	"Make keys unusable and take them out of the keyring: by identity or serial, or\n"
+	"those of a pair of NQNs. --keyfile takes their lines out of that as well.\n"
+	"Connections that stand go on.";
 
 /* What is to go: rows of the keyring, and identities in the key file. */
 struct targets {

@@ -12,11 +12,9 @@
 #include "nvme-tls/store.h"
 
 static const char about[] =
-	"Replace the key of a host and a subsystem, in the keyring and in the key file, and print\n"
-	"the new configured PSK, which the other side needs: there, give it to rotate --keydata.\n"
-	"Without --keydata the new key is random. The key file is --keyfile, or " KEYFILE_DEFAULT
-	"\n"
-	"where that has a key of the pair.";
+	"Replace the key of a pair of NQNs, in the keyring and in the key file, and print\n"
+	"the new configured PSK. The other side takes it with rotate --keydata. The key\n"
+	"file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair.";
 
 /* A rotation on its way. */
 struct rotation {
