@@ -86,15 +86,17 @@ qemu_arguments() {
 	case $init in
 	script) append+=" INIT=/opt/tests/vm/inside/run" ;;
 	shell) append+=" INIT=/opt/tests/vm/inside/shell" ;;
-	systemd) append+=" INIT=/sbin/init systemd.show_status=false" ;;
+	systemd | systemd-reboot) append+=" INIT=/sbin/init systemd.show_status=false" ;;
 	esac
 	project=$(project_tar "$guest" "$kind")
 	[[ -e $project ]] || { project=$dir/empty.tar; tar -cf "$project" -T /dev/null; }
-	QEMU_ARGS=("${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp 2 -m "$mb" -display none -no-reboot -nodefaults
+	QEMU_ARGS=("${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp 2 -m "$mb" -display none -nodefaults
 		-kernel "$dir/kernels/$kernel/vmlinuz" -initrd "$dir/kernels/$kernel/initrd"
 		-append "$append"
 		-drive "file=$dir/disk.img,format=raw,if=virtio,snapshot=on"
 		-drive "file=$project,format=raw,if=virtio,readonly=on"
 		-drive "file=$job,format=raw,if=virtio,readonly=on"
 		-device virtio-rng-pci)
+	# After a reboot the disk is as the guest left it, and its scenarios begin anew.
+	[[ $init == systemd-reboot ]] || QEMU_ARGS+=(-no-reboot)
 }
