@@ -19,6 +19,7 @@
 #include "common/secret.h"
 #include "netlink/handshake.h"
 #include "tlshd/ipc.h"
+#include "tlshd/keyindex.h"
 #include "tlshd/ktls.h"
 #include "tlshd/sandbox.h"
 #include "tlshd/session.h"
@@ -42,6 +43,8 @@
 #define RECEIVE_BATCH 8
 /* ACCEPTs that may fail in a row. */
 #define ACCEPT_ERRORS_MAX 64
+/* Keyrings whose keys are indexed at a time. */
+#define INDEXES_MAX 64
 #define RESPAWN_USEC (1 * G_USEC_PER_SEC)
 #define DEFAULT_WORKERS_MAX 4
 
@@ -98,6 +101,7 @@ struct broker {
 	int waiting;	  /* epoll set of the sockets without a first byte */
 	GPtrArray *workers;
 	GArray *extra_keyrings;	      /* serials that the configuration names */
+	GHashTable *indexes;	      /* keyring to struct keyindex */
 	GArray *own_keyrings;	      /* serials of kernel_keyrings, as far as they exist */
 	uint64_t keyrings_looked_up;  /* usec */
 	union ipc_message *secret_message; /* pages that no fork inherits and no core shows */
@@ -285,10 +289,28 @@ static void find_keyrings(struct broker *b, bool now_please)
 	}
 }
 
-static int lookup_in(const GArray *keyrings, const char *identity)
+static int lookup_in(struct broker *b, key_serial keyring, const struct job *j)
+{
+	struct keyindex *index = g_hash_table_lookup(b->indexes, GINT_TO_POINTER(keyring));
+	int r;
+
+	if (!index) {
+		/* Keyrings come and go with modules and namespaces: start afresh now and then. */
+		if (g_hash_table_size(b->indexes) >= INDEXES_MAX)
+			g_hash_table_remove_all(b->indexes);
+		index = keyindex_new(keyring, "psk");
+		g_hash_table_insert(b->indexes, GINT_TO_POINTER(keyring), index);
+	}
+	r = keyindex_lookup(index, j->identity, j->start);
+	if (r < 0 && r != -ENOKEY)
+		g_hash_table_remove(b->indexes, GINT_TO_POINTER(keyring));
+	return r;
+}
+
+static int lookup_in_all(struct broker *b, const GArray *keyrings, const struct job *j)
 {
 	for (guint i = 0; i < keyrings->len; i++) {
-		int r = keyring_lookup(g_array_index(keyrings, key_serial, i), "psk", identity);
+		int r = lookup_in(b, g_array_index(keyrings, key_serial, i), j);
 
 		if (r != -ENOKEY)
 			return r;
@@ -296,16 +318,12 @@ static int lookup_in(const GArray *keyrings, const char *identity)
 	return -ENOKEY;
 }
 
-/* The key of exactly @identity in the request's keyring and those that the configuration adds. */
-static int lookup(struct broker *b, const struct job *j, const char *identity)
+/* The key of exactly the identity in the request's keyring and those the configuration adds. */
+static int lookup(struct broker *b, const struct job *j)
 {
-	int r = -ENOKEY;
+	int r = j->keyring ? lookup_in(b, j->keyring, j) : lookup_in_all(b, b->own_keyrings, j);
 
-	if (j->keyring)
-		r = keyring_lookup(j->keyring, "psk", identity);
-	else
-		r = lookup_in(b->own_keyrings, identity);
-	return r == -ENOKEY ? lookup_in(b->extra_keyrings, identity) : r;
+	return r == -ENOKEY ? lookup_in_all(b, b->extra_keyrings, j) : r;
 }
 
 /* What the kernel is told of a key that cannot be had: missing is for good, the rest is not. */
@@ -421,7 +439,7 @@ static int answer_lookup(struct worker *w, struct job *j)
 {
 	struct broker *b = w->broker;
 	union ipc_message *m = b->secret_message;
-	int r = lookup(b, j, j->identity);
+	int r = lookup(b, j);
 	key_serial key = 0;
 
 	memset(&m->key, 0, sizeof(m->key));
@@ -1036,6 +1054,7 @@ static int open_keyrings(struct broker *b)
 
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
+	b->indexes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)keyindex_free);
 	b->own_keyrings = g_array_new(FALSE, FALSE, sizeof(key_serial));
 	b->extra_keyrings = g_array_new(FALSE, FALSE, sizeof(key_serial));
 	find_keyrings(b, true);
@@ -1090,6 +1109,7 @@ static void end(struct broker *b)
 	sd_event_source_disable_unref(b->respawn);
 	sd_event_unref(b->event);
 	g_clear_pointer(&b->workers, g_ptr_array_unref);
+	g_clear_pointer(&b->indexes, g_hash_table_unref);
 	g_clear_pointer(&b->own_keyrings, g_array_unref);
 	g_clear_pointer(&b->extra_keyrings, g_array_unref);
 	g_clear_pointer(&b->jobs, g_hash_table_unref);
