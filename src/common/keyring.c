@@ -172,14 +172,9 @@ int keyring_add(key_serial keyring, const char *type, const char *identity, cons
 	return serial < 0 ? -errno : serial;
 }
 
-int keyring_unlink(key_serial keyring, key_serial key)
+int key_invalidate(key_serial key)
 {
-	return keyctl_unlink(key, keyring) < 0 ? -errno : 0;
-}
-
-int key_revoke(key_serial key)
-{
-	return keyctl_revoke(key) < 0 ? -errno : 0;
+	return keyctl_invalidate(key) < 0 ? -errno : 0;
 }
 
 int keyring_search(key_serial keyring, const char *type, const char *text)

@@ -110,11 +110,15 @@ int key_read_psk(key_serial key, secret *psk);
  */
 int keyring_add(key_serial keyring, const char *type, const char *identity, const secret *psk);
 
-/** keyring_unlink() - take @key out of @keyring. Return: 0; -ENOENT when it is not in it. */
-int keyring_unlink(key_serial keyring, key_serial key);
-
-/** key_revoke() - make @key unusable for everybody who still has it. */
-int key_revoke(key_serial key);
+/**
+ * key_invalidate() - make @key unusable for everybody, and have the kernel drop it.
+ *
+ * keyctl_unlink() would not do: it goes by type and description, and of a key that another one
+ * has just replaced in the keyring it takes out the new one.
+ *
+ * Return: 0 or a negative errno.
+ */
+int key_invalidate(key_serial key);
 
 /**
  * keyring_search() - what the kernel's own search finds first.

@@ -109,18 +109,14 @@ static void add_pair(struct targets *t, GPtrArray *rows, const keyfile *kf, cons
 
 static bool revoke_row(const struct ring *ring, const key_row *row)
 {
-	int revoked = key_row_usable(row) ? key_revoke(row->serial) : 0;
-	int unlinked = keyring_unlink(ring->serial, row->serial);
+	int r = key_invalidate(row->serial);
 
-	/* The kernel sweeps revoked keys out of their keyrings itself. */
-	if (unlinked == -ENOENT || unlinked == -ENOKEY)
-		unlinked = 0;
-	if (revoked < 0 || unlinked < 0) {
+	/* A key that is revoked or expired is out of use already; the kernel sweeps it soon. */
+	if (r < 0 && r != -ENOKEY && r != -EKEYREVOKED && r != -EKEYEXPIRED) {
 		g_autofree char *what =
-			g_strdup_printf("cannot %s key " SERIAL, revoked < 0 ? "revoke" : "unlink",
-					(unsigned int)row->serial);
+			g_strdup_printf("cannot revoke key " SERIAL, (unsigned int)row->serial);
 
-		ring_error(ring, what, revoked < 0 ? revoked : unlinked);
+		ring_error(ring, what, r);
 		return false;
 	}
 	return true;

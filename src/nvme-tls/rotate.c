@@ -146,7 +146,7 @@ static void undo(struct rotation *rot)
 	key_serial serial;
 
 	if (!rot->restored.len)
-		keyring_unlink(rot->ring.serial, rot->serial);
+		key_invalidate(rot->serial);
 	else
 		ring_put(&rot->ring, rot->identity, &rot->restored, &serial);
 }
@@ -162,11 +162,8 @@ static bool remove_old(struct rotation *rot)
 		/* A key type with updates keeps the key and exchanges its bytes. */
 		if (row->serial == rot->serial)
 			continue;
-		r = key_revoke(row->serial);
-
-		if (r == 0)
-			r = keyring_unlink(rot->ring.serial, row->serial);
-		if (r < 0 && r != -ENOENT && r != -ENOKEY && r != -EKEYREVOKED) {
+		r = key_invalidate(row->serial);
+		if (r < 0 && r != -ENOKEY && r != -EKEYREVOKED && r != -EKEYEXPIRED) {
 			g_autofree char *what =
 				g_strdup_printf("the new key is in place, but the old one " SERIAL
 						" cannot be revoked",

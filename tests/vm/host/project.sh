@@ -61,7 +61,6 @@ command_unit() {
 # What it mounts goes with its mount namespace.
 enter_root() {
 	local root=$1 build=$2
-	mount --make-rprivate /
 	mount --bind "$SOURCE" "$root/src"
 	mount -o remount,bind,ro "$root/src"
 	mount --bind "$build" "$root/build"

@@ -9,15 +9,29 @@ build_guest() {
 	local guest=$1 dir
 	dir=$(guest_dir "$guest")
 	[[ -e $dir/complete ]] || locked "$guest" build_guest_locked "$guest" "$dir"
+	# Held until this command ends, by all it starts too.
+	local fd
+	exec {fd}<"$dir"
+	flock -s "$fd"
+	touch "$dir/complete"
+}
+
+# Images of older recipes go, but not while somebody works in one, nor within two hours of it: two
+# clones that differ would take turns at building.
+remove_old_guests() {
+	local guest=$1 old
+	rm -rf --one-file-system "$CACHE/$guest"-*.new
+	for old in "$CACHE/$guest"-*; do
+		[[ -d $old && ! $(find "$old/complete" -mmin -120 2>/dev/null) ]] || continue
+		flock -n -x "$old" rm -rf --one-file-system "$old" || true
+	done
 }
 
 build_guest_locked() {
-	local guest=$1 dir=$2 old start=$SECONDS
+	local guest=$1 dir=$2 start=$SECONDS
 	[[ ! -e $dir/complete ]] || return 0
 	say "building the guest $guest in $dir (a few minutes; log: $CACHE/$guest.log)"
-	for old in "$CACHE/$guest"-*; do
-		[[ ! -d $old ]] || rm -rf --one-file-system "$old"
-	done
+	remove_old_guests "$guest"
 	mkdir -p "$dir.new/kernels" "$CACHE/debs/$guest/partial"
 	apt_proxy
 	unshare --mount --pid --fork --kill-child bash -euo pipefail -c '
@@ -33,7 +47,6 @@ build_guest_locked() {
 build_root() {
 	local guest=$1 dir=$2 root=$2/root mirror script=sid
 	mirror=$(apt_mirror)
-	mount --make-rprivate /
 	[[ ! -e /usr/share/debootstrap/scripts/$guest ]] || script=$guest
 	debootstrap --variant=minbase --cache-dir="$CACHE/debs/$guest" \
 		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg \

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Fuzzes key files: every line is something, and a change touches its own line only. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/keyfile.h"
+
+#define IDENTITY "NVMe0R01 nqn.h nqn.s"
+#define KEY "NVMeTLSkey-1:01:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACtVQoZ:"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t entries_of(const keyfile *kf, const char *identity)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < keyfile_lines(kf); i++) {
+		g_auto(keyfile_entry) entry = {0};
+		enum keyfile_kind kind = keyfile_line(kf, i, &entry);
+
+		if ((kind == KEYFILE_ENTRY) != (entry.identity != NULL) ||
+		    (kind == KEYFILE_BAD) != (entry.why != NULL))
+			abort();
+		n += kind == KEYFILE_ENTRY && strcmp(entry.identity, identity) == 0;
+	}
+	return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	g_autoptr(keyfile) kf = keyfile_parse((const char *)data, size);
+	const interchange_text text = {KEY};
+	size_t before = keyfile_lines(kf);
+
+	entries_of(kf, IDENTITY);
+	keyfile_set(kf, IDENTITY, &text);
+	if (entries_of(kf, IDENTITY) != 1 || keyfile_lines(kf) > before + 1)
+		abort();
+	if (keyfile_remove(kf, IDENTITY) != 1 || entries_of(kf, IDENTITY) != 0)
+		abort();
+	return 0;
+}
