@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,6 +19,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "netlink/handshake.h"
+#include "tlshd/deadlines.h"
 #include "tlshd/ipc.h"
 #include "tlshd/keyindex.h"
 #include "tlshd/ktls.h"
@@ -71,6 +73,7 @@ enum job_state { JOB_WAITING, JOB_READY, JOB_RUNNING };
 
 /* A request that the kernel waits for; ends in job_finish() and nowhere else. */
 struct job {
+	struct broker *broker;
 	uint32_t id;
 	int sockfd;
 	enum handshake_side side;
@@ -79,10 +82,10 @@ struct job {
 	key_serial key;	    /* found for it; 0 for none */
 	unsigned int lookups;
 	bool unrun;
-	uint64_t start, deadline; /* usec, monotonic */
+	uint64_t start; /* usec, monotonic */
+	struct deadline deadline;
 	char *identity;		  /* agreed on, or last tried */
 	struct worker *worker;
-	GList deadline_link; /* in broker->deadlines */
 	GList link;	     /* in broker->ready or worker->jobs */
 };
 
@@ -92,20 +95,21 @@ struct broker {
 	sd_event *event;
 	struct handshake *kernel;
 	sd_event_source *kernel_source;
-	sd_event_source *timer;	  /* of the next deadline */
 	sd_event_source *respawn; /* of workers that could not be started at once */
 	GHashTable *jobs;	  /* id to struct job */
 	uint32_t last_id;
-	GQueue deadlines; /* all jobs, the next deadline first */
+	struct deadlines deadlines; /* of all jobs */
 	GQueue ready;	  /* jobs whose socket has bytes, or clients, in turn */
 	int waiting;	  /* epoll set of the sockets without a first byte */
 	GPtrArray *workers;
 	GArray *extra_keyrings;	      /* serials that the configuration names */
+	GHashTable *linked;	      /* keyrings in our session keyring */
 	GHashTable *indexes;	      /* keyring to struct keyindex */
 	GArray *own_keyrings;	      /* serials of kernel_keyrings, as far as they exist */
 	uint64_t keyrings_looked_up;  /* usec */
 	union ipc_message *secret_message; /* pages that no fork inherits and no core shows */
 	struct stats stats;
+	bool process_keyring_used; /* an ACCEPT may have linked something into it */
 	bool stopping;
 };
 
@@ -195,18 +199,6 @@ static void detach(struct broker *b, struct job *j)
 	}
 }
 
-static void arm_timer(struct broker *b)
-{
-	struct job *first = b->deadlines.head ? b->deadlines.head->data : NULL;
-
-	if (!first) {
-		sd_event_source_set_enabled(b->timer, SD_EVENT_OFF);
-		return;
-	}
-	sd_event_source_set_time(b->timer, first->deadline);
-	sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT);
-}
-
 static void stop_when_idle(struct broker *b)
 {
 	if (b->stopping && !g_hash_table_size(b->jobs))
@@ -220,11 +212,10 @@ static void stop_when_idle(struct broker *b)
 static void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
 		       const char *cause)
 {
-	bool was_first = b->deadlines.head == &j->deadline_link;
 	int r;
 
 	detach(b, j);
-	g_queue_unlink(&b->deadlines, &j->deadline_link);
+	deadlines_remove(&b->deadlines, &j->deadline);
 	g_hash_table_remove(b->jobs, GUINT_TO_POINTER(j->id));
 
 	r = handshake_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
@@ -240,19 +231,19 @@ static void job_finish(struct broker *b, struct job *j, int status, const struct
 	close(j->sockfd);
 	g_free(j->identity);
 	g_free(j);
-	if (was_first)
-		arm_timer(b);
 	stop_when_idle(b);
 }
 
 /* ---- keys ---- */
 
-/* Link into our session keyring, which is how we come to possess, and so to read, their keys. */
-static void link_keyring(key_serial keyring, const char *name)
+/* Link into our session keyring, which is how we come to possess, and so to read, its keys. */
+static void link_keyring(struct broker *b, key_serial keyring, const char *name)
 {
 	int r = keyring_link_session(keyring);
 
-	if (r < 0)
+	if (r == 0)
+		g_hash_table_add(b->linked, GINT_TO_POINTER(keyring));
+	else
 		log_warning("keyring %s (0x%08x) cannot be linked: %s", name, (unsigned int)keyring,
 			    key_strerror(r));
 }
@@ -262,6 +253,9 @@ static void find_keyrings(struct broker *b, bool now_please)
 {
 	uint64_t t = clock_usec();
 
+	/* A serial is used again one day: what we believe of it must not grow without bound. */
+	if (g_hash_table_size(b->linked) >= INDEXES_MAX)
+		g_hash_table_remove_all(b->linked);
 	if (!now_please && t - b->keyrings_looked_up < G_USEC_PER_SEC)
 		return;
 	b->keyrings_looked_up = t;
@@ -272,7 +266,7 @@ static void find_keyrings(struct broker *b, bool now_please)
 
 		if (serial <= 0)
 			continue;
-		link_keyring(serial, kernel_keyrings[i]);
+		link_keyring(b, serial, kernel_keyrings[i]);
 		g_array_append_val(b->own_keyrings, serial);
 	}
 	for (char **name = b->settings->keyrings; name && *name; name++) {
@@ -284,7 +278,7 @@ static void find_keyrings(struct broker *b, bool now_please)
 						      : key_strerror(serial));
 			continue;
 		}
-		link_keyring(serial, *name);
+		link_keyring(b, serial, *name);
 		g_array_append_val(b->extra_keyrings, serial);
 	}
 }
@@ -324,6 +318,19 @@ static int lookup(struct broker *b, const struct job *j)
 	int r = j->keyring ? lookup_in(b, j->keyring, j) : lookup_in_all(b, b->own_keyrings, j);
 
 	return r == -ENOKEY ? lookup_in_all(b, b->extra_keyrings, j) : r;
+}
+
+/* A keyring that got the serial of one that is gone looks linked and is not: hence twice. */
+static int read_key(struct broker *b, const struct job *j, key_serial key, secret *psk)
+{
+	int r = key_read_psk(key, psk);
+
+	if (r != -EACCES)
+		return r;
+	if (j->keyring)
+		link_keyring(b, j->keyring, "of the request");
+	find_keyrings(b, false);
+	return key_read_psk(key, psk);
 }
 
 /* What the kernel is told of a key that cannot be had: missing is for good, the rest is not. */
@@ -381,11 +388,11 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	m->header.type = IPC_JOB;
 	m->header.job = j->id;
 	m->job.side = j->side;
-	m->job.timeout_ms = j->deadline > t ? (uint32_t)((j->deadline - t) / 1000) : 0;
+	m->job.timeout_ms = j->deadline.at > t ? (uint32_t)((j->deadline.at - t) / 1000) : 0;
 	if (m->job.timeout_ms > 2 * WORKER_MARGIN_MS)
 		m->job.timeout_ms -= WORKER_MARGIN_MS;
 	if (j->side == HANDSHAKE_CLIENT) {
-		r = key_read_psk(j->key, &m->job.psk);
+		r = read_key(b, j, j->key, &m->job.psk);
 		if (r < 0) {
 			g_autofree char *cause = g_strdup_printf(
 				"the key of its identity cannot be read: %s", key_strerror(r));
@@ -447,7 +454,7 @@ static int answer_lookup(struct worker *w, struct job *j)
 	m->header.job = j->id;
 	if (r > 0) {
 		key = r;
-		r = key_read_psk(key, &m->key.psk);
+		r = read_key(b, j, key, &m->key.psk);
 		if (r < 0)
 			log_debug(1, "job %u: key 0x%08x cannot be read: %s", j->id,
 				  (unsigned int)key, key_strerror(r));
@@ -724,21 +731,6 @@ static void make_ready(struct broker *b, struct job *j)
 	g_queue_push_tail_link(&b->ready, &j->link);
 }
 
-/* The latest deadline is the newest request's, but for a consumer with a timeout of its own. */
-static void insert_deadline(struct broker *b, struct job *j)
-{
-	GList *before = b->deadlines.tail;
-
-	while (before && ((struct job *)before->data)->deadline > j->deadline)
-		before = before->prev;
-	if (!before)
-		g_queue_push_head_link(&b->deadlines, &j->deadline_link);
-	else
-		g_queue_insert_after_link(&b->deadlines, before, &j->deadline_link);
-	if (b->deadlines.head == &j->deadline_link)
-		arm_timer(b);
-}
-
 /* The key of a client: the first of those the kernel names that is there. */
 static int choose_client_key(struct broker *b, struct job *j, const struct handshake_request *req)
 {
@@ -765,6 +757,14 @@ static int choose_client_key(struct broker *b, struct job *j, const struct hands
 	return r;
 }
 
+/* In a storm the ClientHello is mostly there before us: one call instead of three. */
+static bool has_first_byte(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 /* A peer's first byte starts a server's handshake; a client starts at once. */
 static void start_job(struct broker *b, struct job *j, const struct handshake_request *req)
 {
@@ -781,6 +781,10 @@ static void start_job(struct broker *b, struct job *j, const struct handshake_re
 	if (j->side == HANDSHAKE_SERVER) {
 		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = j->id};
 
+		if (has_first_byte(j->sockfd)) {
+			make_ready(b, j);
+			return;
+		}
 		j->state = JOB_WAITING;
 		if (epoll_ctl(b->waiting, EPOLL_CTL_ADD, j->sockfd, &event) == 0)
 			return;
@@ -810,13 +814,16 @@ static void take_request(struct broker *b, const struct handshake_request *req)
 	j->sockfd = req->sockfd;
 	j->side = req->side;
 	j->start = clock_usec();
-	j->deadline = j->start + timeout * UINT64_C(1000);
-	j->deadline_link.data = j->link.data = j;
+	j->deadline.at = j->start + timeout * UINT64_C(1000);
+	j->deadline.owner = j;
+	j->link.data = j;
+	j->broker = b;
 	g_hash_table_insert(b->jobs, GUINT_TO_POINTER(j->id), j);
-	insert_deadline(b, j);
+	deadlines_add(&b->deadlines, &j->deadline);
 	if (keyring > 0) {
 		j->keyring = keyring;
-		link_keyring(keyring, "of the request");
+		if (!g_hash_table_contains(b->linked, GINT_TO_POINTER(keyring)))
+			link_keyring(b, keyring, "of the request");
 	} else {
 		find_keyrings(b, false);
 	}
@@ -835,10 +842,12 @@ static void drain(struct broker *b)
 		const char *why = NULL;
 		int r;
 
-		keyring_process_clear();
+		if (b->process_keyring_used)
+			b->process_keyring_used = keyring_process_clear() < 0;
 		r = handshake_accept(b->kernel, &req, &why);
 		if (r == -EAGAIN)
 			return;
+		b->process_keyring_used = true;
 		if (r == 0) {
 			take_request(b, &req);
 			continue;
@@ -892,26 +901,23 @@ static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void 
 	return 0;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_deadline(void *owner)
 {
-	struct broker *b = userdata;
-	struct job *j;
+	struct job *j = owner;
+	struct broker *b = j->broker;
 
-	while ((j = b->deadlines.head ? b->deadlines.head->data : NULL) && j->deadline <= clock_usec())
-		switch (j->state) {
-		case JOB_WAITING:
-			job_finish(b, j, ETIMEDOUT, NULL, "the peer has not sent a byte in time");
-			break;
-		case JOB_READY:
-			job_finish(b, j, ETIMEDOUT, NULL, "no worker had room for it in time");
-			break;
-		case JOB_RUNNING:
-			worker_lost(j->worker, "it does not answer");
-			break;
-		}
-	arm_timer(b);
+	switch (j->state) {
+	case JOB_WAITING:
+		job_finish(b, j, ETIMEDOUT, NULL, "the peer has not sent a byte in time");
+		break;
+	case JOB_READY:
+		job_finish(b, j, ETIMEDOUT, NULL, "no worker had room for it in time");
+		break;
+	case JOB_RUNNING:
+		worker_lost(j->worker, "it does not answer");
+		break;
+	}
 	dispatch(b);
-	return 0;
 }
 
 /* ---- signals ---- */
@@ -1033,11 +1039,8 @@ static int open_loop(struct broker *b)
 	if (r >= 0) {
 		sd_event_source_set_floating(wake, true);
 		sd_event_source_unref(wake);
-		r = sd_event_add_time(b->event, &b->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000,
-				      on_timer, b);
+		r = deadlines_init(&b->deadlines, b->event, on_deadline);
 	}
-	if (r >= 0)
-		r = sd_event_source_set_enabled(b->timer, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time(b->event, &b->respawn, CLOCK_MONOTONIC, UINT64_MAX, 0,
 				      on_respawn, b);
@@ -1054,6 +1057,7 @@ static int open_keyrings(struct broker *b)
 
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
+	b->linked = g_hash_table_new(NULL, NULL);
 	b->indexes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)keyindex_free);
 	b->own_keyrings = g_array_new(FALSE, FALSE, sizeof(key_serial));
 	b->extra_keyrings = g_array_new(FALSE, FALSE, sizeof(key_serial));
@@ -1105,10 +1109,11 @@ static void end(struct broker *b)
 	}
 	handshake_close(b->kernel);
 	sd_event_source_disable_unref(b->kernel_source);
-	sd_event_source_disable_unref(b->timer);
+	deadlines_clear(&b->deadlines);
 	sd_event_source_disable_unref(b->respawn);
 	sd_event_unref(b->event);
 	g_clear_pointer(&b->workers, g_ptr_array_unref);
+	g_clear_pointer(&b->linked, g_hash_table_unref);
 	g_clear_pointer(&b->indexes, g_hash_table_unref);
 	g_clear_pointer(&b->own_keyrings, g_array_unref);
 	g_clear_pointer(&b->extra_keyrings, g_array_unref);

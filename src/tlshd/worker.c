@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/log.h"
+#include "tlshd/deadlines.h"
 #include "tlshd/ipc.h"
 #include "tlshd/ktls.h"
 #include "tlshd/sandbox.h"
@@ -25,6 +26,7 @@ struct worker {
 	sd_event *event;
 	struct engine engine;
 	GHashTable *jobs; /* number to struct connection */
+	struct deadlines deadlines;
 };
 
 /* A job in this worker. */
@@ -33,8 +35,8 @@ struct connection {
 	uint32_t job;
 	int fd;
 	struct session *session;
-	sd_event_source *io;
-	sd_event_source *deadline;
+	sd_event_source *io; /* NULL as long as it has never waited for its peer */
+	struct deadline deadline;
 	bool ran; /* the broker knows that it has run */
 };
 
@@ -71,7 +73,7 @@ static void connection_free(void *ptr)
 	struct connection *c = ptr;
 
 	sd_event_source_disable_unref(c->io);
-	sd_event_source_disable_unref(c->deadline);
+	deadlines_remove(&c->worker->deadlines, &c->deadline);
 	session_free(c->session);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -121,6 +123,16 @@ static void complete(struct connection *c)
 	finish(c, &o);
 }
 
+static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+/* Return: 0, or a negative errno when the loop has no memory for it. */
+static int wait_for_peer(struct connection *c, uint32_t events)
+{
+	if (c->io)
+		return sd_event_source_set_io_events(c->io, events);
+	return sd_event_add_io(c->worker->event, &c->io, c->fd, events, on_peer, c);
+}
+
 static void step(struct connection *c)
 {
 	int r = session_step(c->session);
@@ -133,18 +145,13 @@ static void step(struct connection *c)
 		finish(c, session_outcome(c->session));
 		return;
 	}
-	switch (session_wait(c->session)) {
-	case SESSION_WAIT_KEY:
-		sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
+	/* The key is here in no time: not worth to stop looking at the peer. */
+	if (session_wait(c->session) == SESSION_WAIT_KEY)
 		return;
-	case SESSION_WAIT_WRITE:
-		sd_event_source_set_io_events(c->io, EPOLLOUT);
-		break;
-	case SESSION_WAIT_READ:
-		sd_event_source_set_io_events(c->io, EPOLLIN);
-		break;
+	if (wait_for_peer(c, session_wait(c->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) < 0) {
+		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
+		return;
 	}
-	sd_event_source_set_enabled(c->io, SD_EVENT_ON);
 	if (!c->ran) {
 		union ipc_message m = {.ran.header = {IPC_RAN, c->job}};
 
@@ -172,14 +179,13 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
 	return 0;
 }
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_deadline(void *owner)
 {
-	struct connection *c = userdata;
+	struct connection *c = owner;
 
 	/* No alert: the peer may not even be speaking TLS. */
 	fail(c, ETIMEDOUT,
 	     c->ran ? "the peer did not go on in time" : "the handshake did not run in time");
-	return 0;
 }
 
 static void take_job(struct worker *w, const struct ipc_job *job, int fd)
@@ -199,18 +205,15 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	c->worker = w;
 	c->job = job->header.job;
 	c->fd = fd;
+	c->deadline.at = (uint64_t)g_get_monotonic_time() + job->timeout_ms * UINT64_C(1000);
+	c->deadline.owner = c;
 	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
+	deadlines_add(&w->deadlines, &c->deadline);
 	if (fd < 0) {
 		fail(c, EMFILE, "a worker has no descriptor left for the socket");
 		return;
 	}
 	c->session = session_new(&params);
-	if (sd_event_add_io(w->event, &c->io, fd, EPOLLIN, on_peer, c) < 0 ||
-	    sd_event_add_time_relative(w->event, &c->deadline, CLOCK_MONOTONIC,
-				       job->timeout_ms * UINT64_C(1000), 1000, on_deadline, c) < 0) {
-		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
-		return;
-	}
 	step(c);
 }
 
@@ -266,7 +269,8 @@ static void run(int sock, const config *settings)
 	}
 	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, connection_free);
 	if (sd_event_new(&w.event) < 0 ||
-	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0) {
+	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0 ||
+	    deadlines_init(&w.deadlines, w.event, on_deadline) < 0) {
 		log_error("a worker cannot make its event loop: %m");
 		return;
 	}
@@ -274,6 +278,7 @@ static void run(int sock, const config *settings)
 		return;
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
+	deadlines_clear(&w.deadlines);
 	sd_event_unref(w.event);
 	engine_clear(&w.engine);
 }
