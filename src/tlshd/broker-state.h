@@ -64,6 +64,7 @@ struct broker {
 	struct keys *keys;
 	GHashTable *jobs; /* id to struct job */
 	uint32_t last_id;
+	guint most_jobs; /* at a time, since the heap was last given back */
 	struct deadlines deadlines; /* of all jobs */
 	GQueue ready;		    /* jobs that a worker can go on with, in turn */
 	int waiting;		    /* epoll set of the sockets without a first byte */

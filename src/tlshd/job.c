@@ -3,6 +3,7 @@
 #include "tlshd/broker-state.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <poll.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000
+/* A storm of this many leaves a heap worth giving back. */
+#define TRIM_FROM 512
 #define MAX_TIMEOUT_MS (10 * 60 * 1000)
 
 struct job *job_new(struct broker *b, const struct handshake_request *req)
@@ -34,6 +37,7 @@ struct job *job_new(struct broker *b, const struct handshake_request *req)
 	j->deadline.owner = j;
 	j->link.data = j;
 	g_hash_table_insert(b->jobs, GUINT_TO_POINTER(j->id), j);
+	b->most_jobs = MAX(b->most_jobs, g_hash_table_size(b->jobs));
 	deadlines_add(&b->deadlines, &j->deadline);
 	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
 		  side_name(j->side), timeout, req->n_peers);
@@ -162,5 +166,9 @@ void job_finish(struct broker *b, struct job *j, int status, const struct ipc_do
 	close(j->sockfd);
 	g_free(j->identity);
 	g_free(j);
+	if (!g_hash_table_size(b->jobs) && b->most_jobs >= TRIM_FROM) {
+		malloc_trim(0);
+		b->most_jobs = 0;
+	}
 	jobs_stop_when_done(b);
 }

@@ -3,6 +3,7 @@
 #include "tlshd/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,16 @@
 /* GnuTLS prints keys from level 9 on. */
 #define GNUTLS_LOG_MAX 8
 
+/* A storm of this many leaves a heap worth giving back. */
+#define TRIM_FROM 64
+
 struct worker {
 	int sock;
 	sd_event *event;
 	struct engine engine;
 	GHashTable *jobs; /* number to struct connection */
 	struct deadlines deadlines;
+	guint most_jobs; /* at a time, since the heap was last given back */
 };
 
 /* A job in this worker. */
@@ -83,6 +88,7 @@ static void connection_free(void *ptr)
 /* Reports and forgets @c. */
 static void finish(struct connection *c, const struct session_outcome *o)
 {
+	struct worker *w = c->worker;
 	union ipc_message m;
 
 	memset(&m.done, 0, sizeof(m.done));
@@ -94,9 +100,12 @@ static void finish(struct connection *c, const struct session_outcome *o)
 	m.done.alert_received = o->alert_received;
 	g_strlcpy(m.done.cause, o->cause, sizeof(m.done.cause));
 	/* The session ends, its keys wiped, before the kernel's consumer goes on. */
-	int sock = c->worker->sock;
-	g_hash_table_remove(c->worker->jobs, GUINT_TO_POINTER(c->job));
-	tell(sock, &m);
+	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
+	tell(w->sock, &m);
+	if (!g_hash_table_size(w->jobs) && w->most_jobs >= TRIM_FROM) {
+		malloc_trim(0);
+		w->most_jobs = 0;
+	}
 }
 
 static void fail(struct connection *c, int status, const char *cause)
@@ -208,6 +217,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	c->deadline.at = (uint64_t)g_get_monotonic_time() + job->timeout_ms * UINT64_C(1000);
 	c->deadline.owner = c;
 	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
+	w->most_jobs = MAX(w->most_jobs, g_hash_table_size(w->jobs));
 	deadlines_add(&w->deadlines, &c->deadline);
 	if (fd < 0) {
 		fail(c, EMFILE, "a worker has no descriptor left for the socket");
