@@ -48,6 +48,7 @@ static int open_socket(struct nl_sock **out)
 	if (r < 0)
 		return errno_of_nl(r);
 	nl_socket_disable_auto_ack(*out);
+	nl_socket_disable_msg_peek(*out); /* an answer is far shorter than libnl's buffer */
 	return 0;
 }
 

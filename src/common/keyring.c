@@ -48,10 +48,7 @@ int keyring_link_session(key_serial keyring)
 
 int keyring_process_clear(void)
 {
-	/* Asking for its serial makes the keyring where there is none yet. */
-	if (keyctl_get_keyring_ID(KEY_SPEC_PROCESS_KEYRING, 1) < 0)
-		return -errno;
-	return keyctl_clear(KEY_SPEC_PROCESS_KEYRING) < 0 ? -errno : 0;
+	return keyctl_clear(KEY_SPEC_PROCESS_KEYRING) < 0 && errno != ENOKEY ? -errno : 0;
 }
 
 int keyring_process_only(void)
@@ -60,7 +57,7 @@ int keyring_process_only(void)
 	long n = keyctl_read(KEY_SPEC_PROCESS_KEYRING, (char *)serial, sizeof(serial));
 
 	if (n < 0)
-		return -errno;
+		return errno == ENOKEY ? 0 : -errno;
 	return n >= (long)sizeof(serial[0]) ? serial[0] : 0;
 }
 

@@ -12,6 +12,7 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define ESCAPE_MAX 640
+#define LINE_MAX_SIZE 2048
 
 enum where { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
 
@@ -48,9 +49,19 @@ void log_set_sink(void (*to)(int priority, const char *line))
 	sink = to;
 }
 
+/* One write for a line, so that lines of two processes never mix. */
+static void write_line(const char *line)
+{
+	char whole[LINE_MAX_SIZE + 64];
+	int n = snprintf(whole, sizeof(whole), "%s: %s\n", program, line);
+
+	if (write(STDERR_FILENO, whole, MIN((size_t)n, sizeof(whole) - 1)) < 0)
+		return; /* and nowhere to say so */
+}
+
 void log_line(int priority, const char *format, ...)
 {
-	char line[2048];
+	char line[LINE_MAX_SIZE];
 	va_list args;
 
 	va_start(args, format);
@@ -70,8 +81,7 @@ void log_line(int priority, const char *format, ...)
 		syslog(priority, "%s", line);
 		break;
 	case TO_STDERR:
-		/* One write a line, so that lines of two processes never mix. */
-		fprintf(stderr, "%s: %s\n", program, line);
+		write_line(line);
 		break;
 	}
 }

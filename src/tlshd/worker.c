@@ -3,6 +3,7 @@
 #include "tlshd/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/log.h"
+#include "tlshd/deadlines.h"
 #include "tlshd/ipc.h"
 #include "tlshd/ktls.h"
 #include "tlshd/sandbox.h"
@@ -20,11 +22,16 @@
 /* GnuTLS prints keys from level 9 on. */
 #define GNUTLS_LOG_MAX 8
 
+/* A storm of this many leaves a heap worth giving back. */
+#define TRIM_FROM 64
+
 struct worker {
 	int sock;
 	sd_event *event;
 	struct engine engine;
 	GHashTable *jobs; /* number to struct connection */
+	struct deadlines deadlines;
+	guint most_jobs; /* at a time, since the heap was last given back */
 };
 
 /* A job in this worker. */
@@ -33,8 +40,8 @@ struct connection {
 	uint32_t job;
 	int fd;
 	struct session *session;
-	sd_event_source *io;
-	sd_event_source *deadline;
+	sd_event_source *io; /* NULL as long as it has never waited for its peer */
+	struct deadline deadline;
 	bool ran; /* the broker knows that it has run */
 };
 
@@ -71,7 +78,7 @@ static void connection_free(void *ptr)
 	struct connection *c = ptr;
 
 	sd_event_source_disable_unref(c->io);
-	sd_event_source_disable_unref(c->deadline);
+	deadlines_remove(&c->worker->deadlines, &c->deadline);
 	session_free(c->session);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -81,6 +88,7 @@ static void connection_free(void *ptr)
 /* Reports and forgets @c. */
 static void finish(struct connection *c, const struct session_outcome *o)
 {
+	struct worker *w = c->worker;
 	union ipc_message m;
 
 	memset(&m.done, 0, sizeof(m.done));
@@ -92,9 +100,12 @@ static void finish(struct connection *c, const struct session_outcome *o)
 	m.done.alert_received = o->alert_received;
 	g_strlcpy(m.done.cause, o->cause, sizeof(m.done.cause));
 	/* The session ends, its keys wiped, before the kernel's consumer goes on. */
-	int sock = c->worker->sock;
-	g_hash_table_remove(c->worker->jobs, GUINT_TO_POINTER(c->job));
-	tell(sock, &m);
+	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
+	tell(w->sock, &m);
+	if (!g_hash_table_size(w->jobs) && w->most_jobs >= TRIM_FROM) {
+		malloc_trim(0);
+		w->most_jobs = 0;
+	}
 }
 
 static void fail(struct connection *c, int status, const char *cause)
@@ -121,6 +132,16 @@ static void complete(struct connection *c)
 	finish(c, &o);
 }
 
+static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+/* Return: 0, or a negative errno when the loop has no memory for it. */
+static int wait_for_peer(struct connection *c, uint32_t events)
+{
+	if (c->io)
+		return sd_event_source_set_io_events(c->io, events);
+	return sd_event_add_io(c->worker->event, &c->io, c->fd, events, on_peer, c);
+}
+
 static void step(struct connection *c)
 {
 	int r = session_step(c->session);
@@ -133,18 +154,13 @@ static void step(struct connection *c)
 		finish(c, session_outcome(c->session));
 		return;
 	}
-	switch (session_wait(c->session)) {
-	case SESSION_WAIT_KEY:
-		sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
+	/* The key is here in no time: not worth to stop looking at the peer. */
+	if (session_wait(c->session) == SESSION_WAIT_KEY)
 		return;
-	case SESSION_WAIT_WRITE:
-		sd_event_source_set_io_events(c->io, EPOLLOUT);
-		break;
-	case SESSION_WAIT_READ:
-		sd_event_source_set_io_events(c->io, EPOLLIN);
-		break;
+	if (wait_for_peer(c, session_wait(c->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) < 0) {
+		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
+		return;
 	}
-	sd_event_source_set_enabled(c->io, SD_EVENT_ON);
 	if (!c->ran) {
 		union ipc_message m = {.ran.header = {IPC_RAN, c->job}};
 
@@ -172,14 +188,13 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
 	return 0;
 }
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_deadline(void *owner)
 {
-	struct connection *c = userdata;
+	struct connection *c = owner;
 
 	/* No alert: the peer may not even be speaking TLS. */
 	fail(c, ETIMEDOUT,
 	     c->ran ? "the peer did not go on in time" : "the handshake did not run in time");
-	return 0;
 }
 
 static void take_job(struct worker *w, const struct ipc_job *job, int fd)
@@ -199,18 +214,16 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	c->worker = w;
 	c->job = job->header.job;
 	c->fd = fd;
+	c->deadline.at = (uint64_t)g_get_monotonic_time() + job->timeout_ms * UINT64_C(1000);
+	c->deadline.owner = c;
 	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
+	w->most_jobs = MAX(w->most_jobs, g_hash_table_size(w->jobs));
+	deadlines_add(&w->deadlines, &c->deadline);
 	if (fd < 0) {
 		fail(c, EMFILE, "a worker has no descriptor left for the socket");
 		return;
 	}
 	c->session = session_new(&params);
-	if (sd_event_add_io(w->event, &c->io, fd, EPOLLIN, on_peer, c) < 0 ||
-	    sd_event_add_time_relative(w->event, &c->deadline, CLOCK_MONOTONIC,
-				       job->timeout_ms * UINT64_C(1000), 1000, on_deadline, c) < 0) {
-		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
-		return;
-	}
 	step(c);
 }
 
@@ -266,7 +279,8 @@ static void run(int sock, const config *settings)
 	}
 	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, connection_free);
 	if (sd_event_new(&w.event) < 0 ||
-	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0) {
+	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0 ||
+	    deadlines_init(&w.deadlines, w.event, on_deadline) < 0) {
 		log_error("a worker cannot make its event loop: %m");
 		return;
 	}
@@ -274,6 +288,7 @@ static void run(int sock, const config *settings)
 		return;
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
+	deadlines_clear(&w.deadlines);
 	sd_event_unref(w.event);
 	engine_clear(&w.engine);
 }

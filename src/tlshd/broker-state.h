@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The broker's inside: requests (job.c), workers (pool.c), and the loop over both (broker.c). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <glib.h>
+#include <systemd/sd-event.h>
+
+#include "common/keyring.h"
+#include "netlink/handshake.h"
+#include "tlshd/broker.h"
+#include "tlshd/deadlines.h"
+#include "tlshd/ipc.h"
+#include "tlshd/keys.h"
+#include "tlshd/stats.h"
+
+/* A process that runs handshakes. */
+struct worker {
+	struct broker *broker;
+	pid_t pid;
+	int sock;
+	sd_event_source *io;
+	GQueue jobs;	    /* of struct job, by its link */
+	unsigned int unrun; /* of them, those it has not run yet */
+	bool retired;	    /* of an old configuration: finishes what it has */
+	bool blocked;	    /* its socket is full */
+	uint32_t stalled;   /* the job whose key waits for room in it */
+	uint64_t born;	    /* usec, monotonic */
+};
+
+enum job_state {
+	JOB_WAITING, /* for the peer's first byte, in broker->waiting */
+	JOB_READY,   /* for a worker, in broker->ready */
+	JOB_RUNNING, /* in a worker */
+};
+
+/* A request that the kernel waits for; ends in job_finish() and nowhere else. */
+struct job {
+	struct broker *broker;
+	uint32_t id;
+	int sockfd;
+	enum handshake_side side;
+	enum job_state state;
+	key_serial keyring; /* of the request; 0 when unknown */
+	key_serial key;	    /* found for it; 0 for none */
+	unsigned int lookups;
+	bool unrun;
+	uint64_t start; /* usec, monotonic */
+	struct deadline deadline;
+	char *identity; /* agreed on, or last tried */
+	struct worker *worker;
+	GList link; /* in broker->ready or worker->jobs */
+};
+
+struct broker {
+	const struct broker_options *options;
+	config *settings;
+	sd_event *event;
+	struct handshake *kernel;
+	sd_event_source *kernel_source;
+	sd_event_source *respawn; /* of workers that could not be started at once */
+	struct keys *keys;
+	GHashTable *jobs; /* id to struct job */
+	uint32_t last_id;
+	guint most_jobs; /* at a time, since the heap was last given back */
+	struct deadlines deadlines; /* of all jobs */
+	GQueue ready;		    /* jobs that a worker can go on with, in turn */
+	int waiting;		    /* epoll set of the sockets without a first byte */
+	GPtrArray *workers;
+	union ipc_message *secret_message; /* pages that no fork inherits and no core shows */
+	struct stats stats;
+	bool process_keyring_used; /* an ACCEPT may have linked something into it */
+	bool stopping;
+};
+
+/** job_new() - take @req over: its socket, its deadline from now on. Not in any state yet. */
+struct job *job_new(struct broker *b, const struct handshake_request *req);
+
+/** job_make_ready() - the next worker with room gets @j. */
+void job_make_ready(struct broker *b, struct job *j);
+
+/** job_wait() - until the peer's first byte; ready at once where it is there already. */
+void job_wait(struct broker *b, struct job *j);
+
+/**
+ * job_finish() - tell the kernel and the log, and free @j.
+ * @status: 0 or a positive errno for the kernel
+ * @done: the worker's report, NULL when it is not a worker's
+ * @cause: of a failure, a sentence
+ */
+void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
+		const char *cause);
+
+/** jobs_stop_when_done() - end the loop if we are stopping and no job is left. */
+void jobs_stop_when_done(struct broker *b);
+
+/** side_name() - "client" or "server". */
+const char *side_name(enum handshake_side side);
+
+/** pool_dispatch() - give ready jobs to workers as long as there is room. */
+void pool_dispatch(struct broker *b);
+
+/** pool_spawn() - start the workers that are missing, now or, where that fails, a second later. */
+void pool_spawn(struct broker *b);
+
+/** pool_size() - workers of the present configuration. */
+unsigned int pool_size(const struct broker *b);
+
+/** pool_retire() - let every worker finish what it has and take no more. */
+void pool_retire(struct broker *b);
+
+/** pool_close() - end all workers. */
+void pool_close(struct broker *b);
+
+/**
+ * worker_lost() - end @w: its jobs fail at once, and another takes its place.
+ * @cause: a sentence's end, "it died"; NULL for one that has retired and is done
+ */
+void worker_lost(struct worker *w, const char *cause);

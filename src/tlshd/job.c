@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A request of the kernel: how it waits, and how it ends. */
+#include "tlshd/broker-state.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <netdb.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <gnutls/gnutls.h>
+
+#include "common/log.h"
+#include "tlshd/session.h"
+
+/* What a consumer grants that does not say: NVMe's own default. */
+#define DEFAULT_TIMEOUT_MS 10000
+/* A storm of this many leaves a heap worth giving back. */
+#define TRIM_FROM 512
+#define MAX_TIMEOUT_MS (10 * 60 * 1000)
+
+struct job *job_new(struct broker *b, const struct handshake_request *req)
+{
+	struct job *j = g_new0(struct job, 1);
+	uint32_t timeout = req->timeout_ms ? MIN(req->timeout_ms, MAX_TIMEOUT_MS) : DEFAULT_TIMEOUT_MS;
+
+	do
+		j->id = ++b->last_id;
+	while (!j->id || g_hash_table_contains(b->jobs, GUINT_TO_POINTER(j->id)));
+	j->broker = b;
+	j->sockfd = req->sockfd;
+	j->side = req->side;
+	j->start = (uint64_t)g_get_monotonic_time();
+	j->deadline.at = j->start + timeout * UINT64_C(1000);
+	j->deadline.owner = j;
+	j->link.data = j;
+	g_hash_table_insert(b->jobs, GUINT_TO_POINTER(j->id), j);
+	b->most_jobs = MAX(b->most_jobs, g_hash_table_size(b->jobs));
+	deadlines_add(&b->deadlines, &j->deadline);
+	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
+		  side_name(j->side), timeout, req->n_peers);
+	return j;
+}
+
+void job_make_ready(struct broker *b, struct job *j)
+{
+	j->state = JOB_READY;
+	g_queue_push_tail_link(&b->ready, &j->link);
+}
+
+/* In a storm the ClientHello is mostly there before us: one call instead of three. */
+static bool has_first_byte(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+void job_wait(struct broker *b, struct job *j)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = j->id};
+
+	if (!has_first_byte(j->sockfd)) {
+		j->state = JOB_WAITING;
+		if (epoll_ctl(b->waiting, EPOLL_CTL_ADD, j->sockfd, &event) == 0)
+			return;
+		log_warning("job %u: cannot wait for its first byte (%m), a worker does", j->id);
+	}
+	job_make_ready(b, j);
+}
+
+static char *peer_address(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	char host[64], port[16];
+
+	if (getpeername(fd, (struct sockaddr *)&address, &len) < 0)
+		return g_strdup_printf("a peer that is gone (%s)", g_strerror(errno));
+	if (getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		return g_strdup("an unnamed peer");
+	return g_strdup_printf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+const char *side_name(enum handshake_side side)
+{
+	return side == HANDSHAKE_CLIENT ? "client" : side == HANDSHAKE_SERVER ? "server" : "unknown";
+}
+
+/* The one line of a handshake. */
+static void log_outcome(const struct job *j, int status, const struct ipc_done *done,
+			const char *cause)
+{
+	g_autofree char *peer = peer_address(j->sockfd);
+	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity)) : NULL;
+	g_autoptr(GString) line = g_string_new(NULL);
+
+	g_string_append_printf(line, "%s handshake with %s ", side_name(j->side), peer);
+	if (status) {
+		g_autofree char *escaped = log_escape(cause, strlen(cause));
+
+		g_string_append_printf(line, "failed: %s", escaped);
+		if (done && done->alert_sent >= 0) {
+			g_autofree char *alert = alert_name(done->alert_sent);
+
+			g_string_append_printf(line, "; alert %s sent", alert);
+		}
+	} else {
+		const char *cipher = gnutls_cipher_get_name(done->cipher);
+
+		g_string_append_printf(line, "succeeded: cipher %s", cipher ? cipher : "unknown");
+	}
+	if (identity)
+		g_string_append_printf(line, ", identity \"%s\"", identity);
+	if (j->key)
+		g_string_append_printf(line, ", key 0x%08x", (unsigned int)j->key);
+	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", ((uint64_t)g_get_monotonic_time() - j->start) / 1000);
+	log_line(status ? LOG_WARNING : LOG_INFO, "%s", line->str);
+}
+
+static void detach(struct broker *b, struct job *j)
+{
+	switch (j->state) {
+	case JOB_WAITING:
+		epoll_ctl(b->waiting, EPOLL_CTL_DEL, j->sockfd, NULL);
+		break;
+	case JOB_READY:
+		g_queue_unlink(&b->ready, &j->link);
+		break;
+	case JOB_RUNNING:
+		g_queue_unlink(&j->worker->jobs, &j->link);
+		if (j->unrun)
+			j->worker->unrun--;
+		break;
+	}
+}
+
+void jobs_stop_when_done(struct broker *b)
+{
+	if (b->stopping && !g_hash_table_size(b->jobs))
+		sd_event_exit(b->event, 0);
+}
+
+void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
+		const char *cause)
+{
+	int r;
+
+	detach(b, j);
+	deadlines_remove(&b->deadlines, &j->deadline);
+	g_hash_table_remove(b->jobs, GUINT_TO_POINTER(j->id));
+
+	r = handshake_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
+	if (r == -EBUSY && !status)
+		log_outcome(j, ETIMEDOUT, done, "it was complete, but the kernel had given it up already");
+	else if (r < 0 && r != -EBUSY && !status)
+		log_outcome(j, -r, done, "it was complete, but the kernel did not take the report");
+	else
+		log_outcome(j, status, done, cause);
+	log_debug(2, "job %u: DONE with status %d: %s", j->id, status, r < 0 ? g_strerror(-r) : "taken");
+	stats_count(&b->stats, !status && r == 0);
+
+	close(j->sockfd);
+	g_free(j->identity);
+	g_free(j);
+	if (!g_hash_table_size(b->jobs) && b->most_jobs >= TRIM_FROM) {
+		malloc_trim(0);
+		b->most_jobs = 0;
+	}
+	jobs_stop_when_done(b);
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The broker's keyrings: which ones it may read, and the key of exactly one identity. */
+#include "tlshd/keys.h"
+
+#include <errno.h>
+
+#include "common/log.h"
+#include "tlshd/keyindex.h"
+
+/* Where consumers in the kernel keep their keys. */
+static const char *const kernel_keyrings[] = {".nvme", ".nfs", ".nfsd"};
+
+/* Keyrings whose keys are indexed at a time. */
+#define INDEXES_MAX 64
+
+struct keys {
+	char **names;	     /* of the configuration */
+	GHashTable *linked;  /* keyrings in our session keyring */
+	GHashTable *indexes; /* keyring to struct keyindex */
+	GArray *own;	     /* serials of kernel_keyrings, as far as they exist */
+	GArray *configured;  /* serials of names, as far as they exist */
+	uint64_t looked_at;  /* usec, monotonic */
+};
+
+/* Link into our session keyring, which is how we come to possess, and so to read, its keys. */
+static void link_keyring(struct keys *k, key_serial keyring, const char *name)
+{
+	int r = keyring_link_session(keyring);
+
+	if (r == 0)
+		g_hash_table_add(k->linked, GINT_TO_POINTER(keyring));
+	else
+		log_warning("keyring %s (0x%08x) cannot be linked: %s", name, (unsigned int)keyring,
+			    key_strerror(r));
+}
+
+/* Finds the keyrings that have appeared since; not more often than once a second. */
+static void find_keyrings(struct keys *k, bool now_please)
+{
+	uint64_t t = (uint64_t)g_get_monotonic_time();
+
+	/* A serial is used again one day: what we believe of it must not grow without bound. */
+	if (g_hash_table_size(k->linked) >= INDEXES_MAX)
+		g_hash_table_remove_all(k->linked);
+	if (!now_please && t - k->looked_at < G_USEC_PER_SEC)
+		return;
+	k->looked_at = t;
+	g_array_set_size(k->own, 0);
+	g_array_set_size(k->configured, 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(kernel_keyrings); i++) {
+		key_serial serial = keyring_find(kernel_keyrings[i]);
+
+		if (serial <= 0)
+			continue;
+		link_keyring(k, serial, kernel_keyrings[i]);
+		g_array_append_val(k->own, serial);
+	}
+	for (char **name = k->names; name && *name; name++) {
+		key_serial serial = keyring_find(*name);
+
+		if (serial <= 0) {
+			log_warning("keyring \"%s\" of [authenticate] keyrings: %s", *name,
+				    serial == -ENOENT ? "there is none of that name"
+						      : key_strerror(serial));
+			continue;
+		}
+		link_keyring(k, serial, *name);
+		g_array_append_val(k->configured, serial);
+	}
+}
+
+static int lookup_in(struct keys *k, key_serial keyring, const char *identity, uint64_t since)
+{
+	struct keyindex *index = g_hash_table_lookup(k->indexes, GINT_TO_POINTER(keyring));
+	int r;
+
+	if (!index) {
+		/* Keyrings come and go with modules and namespaces: start afresh now and then. */
+		if (g_hash_table_size(k->indexes) >= INDEXES_MAX)
+			g_hash_table_remove_all(k->indexes);
+		index = keyindex_new(keyring, "psk");
+		g_hash_table_insert(k->indexes, GINT_TO_POINTER(keyring), index);
+	}
+	r = keyindex_lookup(index, identity, since);
+	if (r < 0 && r != -ENOKEY)
+		g_hash_table_remove(k->indexes, GINT_TO_POINTER(keyring));
+	return r;
+}
+
+static int lookup_in_all(struct keys *k, const GArray *keyrings, const char *identity,
+			 uint64_t since)
+{
+	for (guint i = 0; i < keyrings->len; i++) {
+		int r = lookup_in(k, g_array_index(keyrings, key_serial, i), identity, since);
+
+		if (r != -ENOKEY)
+			return r;
+	}
+	return -ENOKEY;
+}
+
+int keys_lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since)
+{
+	int r = keyring ? lookup_in(k, keyring, identity, since)
+			: lookup_in_all(k, k->own, identity, since);
+
+	return r == -ENOKEY ? lookup_in_all(k, k->configured, identity, since) : r;
+}
+
+/* A keyring that got the serial of one that is gone looks linked and is not: hence twice. */
+int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk)
+{
+	int r = key_read_psk(key, psk);
+
+	if (r != -EACCES)
+		return r;
+	if (keyring)
+		link_keyring(k, keyring, "of the request");
+	find_keyrings(k, false);
+	return key_read_psk(key, psk);
+}
+
+int keys_identity(struct keys *k, key_serial key, char **identity)
+{
+	g_auto(key_info) info = {0};
+	int r = key_describe(key, &info);
+
+	if (r == -EACCES) {
+		find_keyrings(k, false);
+		r = key_describe(key, &info);
+	}
+	if (r == 0)
+		*identity = g_steal_pointer(&info.description);
+	return r;
+}
+
+void keys_use_keyring(struct keys *k, key_serial keyring)
+{
+	if (!keyring)
+		find_keyrings(k, false);
+	else if (!g_hash_table_contains(k->linked, GINT_TO_POINTER(keyring)))
+		link_keyring(k, keyring, "of the request");
+}
+
+void keys_configure(struct keys *k, char **names)
+{
+	g_strfreev(k->names);
+	k->names = g_strdupv(names);
+	find_keyrings(k, true);
+}
+
+int keys_open(struct keys **out, char **names)
+{
+	struct keys *k;
+	int r = keyring_session_private();
+
+	if (r < 0)
+		return r;
+	*out = k = g_new0(struct keys, 1);
+	k->linked = g_hash_table_new(NULL, NULL);
+	k->indexes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)keyindex_free);
+	k->own = g_array_new(FALSE, FALSE, sizeof(key_serial));
+	k->configured = g_array_new(FALSE, FALSE, sizeof(key_serial));
+	keys_configure(k, names);
+	return 0;
+}
+
+void keys_close(struct keys *k)
+{
+	if (!k)
+		return;
+	g_hash_table_destroy(k->linked);
+	g_hash_table_destroy(k->indexes);
+	g_array_unref(k->own);
+	g_array_unref(k->configured);
+	g_strfreev(k->names);
+	g_free(k);
+}
+
+int keys_status(int err)
+{
+	switch (-err) {
+	case ENOKEY:
+	case ENOENT:
+	case EKEYREVOKED:
+	case EKEYEXPIRED:
+		return ENOKEY;
+	default:
+		return -err;
+	}
+}

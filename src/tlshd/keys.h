@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The broker's keyrings: which ones it may read, and the key of exactly one identity. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/keyring.h"
+
+/**
+ * struct keys - the keyrings that are linked into our session keyring, and their indexes.
+ *
+ * Besides the keyring of a request these are the kernel's own (.nvme, .nfs, .nfsd), as soon as
+ * they exist, and those that the configuration names.
+ */
+struct keys;
+
+/**
+ * keys_open() - leave the session keyring that we were started with for a private one, and link
+ * what exists.
+ * @names: [authenticate] keyrings, names and serials, NULL-terminated; copied
+ * @out: set on success, to be freed by keys_close()
+ *
+ * Return: 0 or a negative errno.
+ */
+int keys_open(struct keys **out, char **names);
+
+/** keys_close() - NULL is fine. */
+void keys_close(struct keys *k);
+
+/** keys_configure() - the configuration has changed: look for all keyrings anew. */
+void keys_configure(struct keys *k, char **names);
+
+/** keys_use_keyring() - a request comes with @keyring; 0 when it does not say. */
+void keys_use_keyring(struct keys *k, key_serial keyring);
+
+/**
+ * keys_lookup() - the PSK of exactly @identity.
+ * @keyring: the request's, 0 when unknown: then the kernel's own are searched
+ * @since: usec, monotonic: when the request came; a key that was there then, or later
+ *
+ * The keyrings of the configuration are searched after it.
+ *
+ * Return: its serial; -ENOKEY; another negative errno when a keyring cannot be read.
+ */
+int keys_lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since);
+
+/** keys_identity() - the identity of a key that the kernel names; see key_describe(). */
+int keys_identity(struct keys *k, key_serial key, char **identity);
+
+/** keys_read() - the bytes of a key in @keyring; see key_read_psk(). */
+int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk);
+
+/**
+ * keys_status() - what the kernel is told when a key cannot be had.
+ * @err: a negative errno of these functions
+ *
+ * Return: ENOKEY for a key that is missing, revoked or expired, for which the NVMe host gives up
+ * for good; for anything else, which may pass, @err made positive.
+ */
+int keys_status(int err);

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The workers as the broker sees them: who gets which job, what they ask, and when they die. */
+#include "tlshd/broker-state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tlshd/ktls.h"
+#include "tlshd/worker.h"
+
+/* A worker's deadline comes this much before ours, so that it can still report. */
+#define WORKER_MARGIN_MS 100
+/* Jobs that a worker has and has not run yet; more would only wait there instead of here. */
+#define UNRUN_MAX 16
+/* Jobs of one worker in all, those that wait for their peer included. */
+#define WORKER_JOBS_MAX 8192
+/* Look-ups of one job: what a ClientHello may offer us, and no scan. */
+#define LOOKUPS_MAX 8
+/* Messages of one worker before the loop looks at the kernel again. */
+#define RECEIVE_BATCH 8
+#define RESPAWN_USEC (1 * G_USEC_PER_SEC)
+#define DEFAULT_WORKERS_MAX 4
+
+static uint64_t now(void)
+{
+	return (uint64_t)g_get_monotonic_time();
+}
+
+static struct worker *least_loaded(struct broker *b)
+{
+	struct worker *best = NULL;
+
+	for (guint i = 0; i < b->workers->len; i++) {
+		struct worker *w = b->workers->pdata[i];
+
+		if (w->retired || w->blocked || w->unrun >= UNRUN_MAX ||
+		    w->jobs.length >= WORKER_JOBS_MAX)
+			continue;
+		if (!best || w->jobs.length < best->jobs.length)
+			best = w;
+	}
+	return best;
+}
+
+static void set_blocked(struct worker *w, bool blocked)
+{
+	w->blocked = blocked;
+	sd_event_source_set_io_events(w->io, blocked ? EPOLLOUT : EPOLLIN);
+}
+
+/*
+ * Hands @j to @w. Return: 0, also when @j has failed; -EAGAIN when @w has no room: @j stays ready;
+ * -EPIPE when @w is gone.
+ */
+static int hand_over(struct broker *b, struct job *j, struct worker *w)
+{
+	union ipc_message *m = b->secret_message;
+	uint64_t t = now();
+	int r = 0;
+
+	memset(&m->job, 0, sizeof(m->job));
+	m->header.type = IPC_JOB;
+	m->header.job = j->id;
+	m->job.side = j->side;
+	m->job.timeout_ms = j->deadline.at > t ? (uint32_t)((j->deadline.at - t) / 1000) : 0;
+	if (m->job.timeout_ms > 2 * WORKER_MARGIN_MS)
+		m->job.timeout_ms -= WORKER_MARGIN_MS;
+	if (j->side == HANDSHAKE_CLIENT) {
+		r = keys_read(b->keys, j->keyring, j->key, &m->job.psk);
+		if (r < 0) {
+			g_autofree char *cause = g_strdup_printf(
+				"the key of its identity cannot be read: %s", key_strerror(r));
+
+			job_finish(b, j, keys_status(r), NULL, cause);
+			return 0;
+		}
+		g_strlcpy(m->job.identity, j->identity, sizeof(m->job.identity));
+	}
+	r = ipc_send(w->sock, m, j->sockfd, false);
+	secret_wipe(&m->job.psk);
+	if (r < 0)
+		return r;
+	g_queue_unlink(&b->ready, &j->link);
+	g_queue_push_tail_link(&w->jobs, &j->link);
+	j->state = JOB_RUNNING;
+	j->worker = w;
+	j->unrun = true;
+	w->unrun++;
+	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid, w->jobs.length);
+	return 0;
+}
+
+void pool_dispatch(struct broker *b)
+{
+	struct worker *w;
+
+	while (b->ready.head && (w = least_loaded(b)) != NULL) {
+		int r = hand_over(b, b->ready.head->data, w);
+
+		if (r == -EAGAIN)
+			set_blocked(w, true);
+		else if (r == -ETOOMANYREFS) /* descriptors in flight; the worker takes them out */
+			return;
+		else if (r < 0)
+			worker_lost(w, "its socket is closed");
+	}
+}
+
+static void mark_ran(struct job *j)
+{
+	if (!j->unrun)
+		return;
+	j->unrun = false;
+	j->worker->unrun--;
+}
+
+/* Return: 0, or -EAGAIN when the answer has to wait for room. */
+static int answer_lookup(struct worker *w, struct job *j)
+{
+	struct broker *b = w->broker;
+	union ipc_message *m = b->secret_message;
+	int r = keys_lookup(b->keys, j->keyring, j->identity, j->start);
+	key_serial key = 0;
+
+	memset(&m->key, 0, sizeof(m->key));
+	m->header.type = IPC_KEY;
+	m->header.job = j->id;
+	if (r > 0) {
+		key = r;
+		r = keys_read(b->keys, j->keyring, key, &m->key.psk);
+		if (r < 0)
+			log_debug(1, "job %u: key 0x%08x cannot be read: %s", j->id,
+				  (unsigned int)key, key_strerror(r));
+	}
+	m->key.error = r < 0 ? (uint32_t)-r : 0;
+	r = ipc_send(w->sock, m, -1, false);
+	secret_wipe(&m->key.psk);
+	if (r == 0)
+		j->key = key;
+	return r;
+}
+
+static void on_lookup(struct worker *w, struct job *j, const char *identity)
+{
+	int r;
+
+	if (j->side != HANDSHAKE_SERVER || ++j->lookups > LOOKUPS_MAX) {
+		worker_lost(w, "it asked for keys that are none of its business");
+		return;
+	}
+	g_free(j->identity);
+	j->identity = g_strdup(identity);
+	r = answer_lookup(w, j);
+	if (r == -EAGAIN) {
+		w->stalled = j->id;
+		set_blocked(w, true);
+	} else if (r < 0) {
+		worker_lost(w, "its socket is closed");
+	}
+}
+
+static void on_done(struct broker *b, struct job *j, const struct ipc_done *done)
+{
+	if (!done->status && !j->key) {
+		job_finish(b, j, EIO, NULL, "a worker reported a success without a key");
+		return;
+	}
+	/* The module may have gone, or have come only now: make sure for the next one. */
+	if (done->status == ENOENT)
+		ktls_load_module();
+	job_finish(b, j, (int)done->status, done, done->cause);
+}
+
+/* A message of @w. Return: false when @w is gone after it. */
+static bool take_message(struct worker *w, const union ipc_message *m)
+{
+	struct broker *b = w->broker;
+	struct job *j;
+
+	if (m->header.type == IPC_LOG) {
+		g_autofree char *line = log_escape_line(m->log.line);
+
+		log_line((int)m->log.priority, "worker %d: %s", (int)w->pid, line);
+		return true;
+	}
+	j = g_hash_table_lookup(b->jobs, GUINT_TO_POINTER(m->header.job));
+	if (!j || j->state != JOB_RUNNING || j->worker != w) {
+		worker_lost(w, "it spoke of a job that it does not have");
+		return false;
+	}
+	mark_ran(j);
+	switch (m->header.type) {
+	case IPC_LOOKUP:
+		on_lookup(w, j, m->lookup.identity);
+		break;
+	case IPC_DONE:
+		on_done(b, j, &m->done);
+		break;
+	default: /* IPC_RAN has said all */
+		break;
+	}
+	return g_ptr_array_find(b->workers, w, NULL);
+}
+
+static void resume(struct worker *w)
+{
+	struct broker *b = w->broker;
+	struct job *j = g_hash_table_lookup(b->jobs, GUINT_TO_POINTER(w->stalled));
+
+	if (w->stalled && j && j->worker == w && answer_lookup(w, j) == -EAGAIN)
+		return;
+	w->stalled = 0;
+	set_blocked(w, false);
+}
+
+static void release_retired(struct worker *w)
+{
+	if (w->retired && !w->jobs.length)
+		worker_lost(w, NULL);
+}
+
+static int on_worker(sd_event_source *source, int sock, uint32_t events, void *userdata)
+{
+	struct worker *w = userdata;
+	struct broker *b = w->broker;
+	union ipc_message m;
+	const char *why;
+
+	if (w->blocked) {
+		if (events & (EPOLLHUP | EPOLLERR))
+			worker_lost(w, "it died");
+		else
+			resume(w);
+		pool_dispatch(b);
+		return 0;
+	}
+	for (int i = 0; i < RECEIVE_BATCH && !w->blocked; i++) {
+		int r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
+
+		if (r == -EAGAIN)
+			break;
+		if (r == -EBADMSG) {
+			g_autofree char *cause = g_strdup_printf("it sent %s", why);
+
+			worker_lost(w, cause);
+			goto gone;
+		}
+		if (r < 0) {
+			worker_lost(w, "it died");
+			goto gone;
+		}
+		if (!take_message(w, &m))
+			goto gone;
+	}
+	release_retired(w);
+gone:
+	pool_dispatch(b);
+	return 0;
+}
+
+/* One that dies at birth, or cannot be born, would have us fork without end. */
+static void spawn_later(struct broker *b)
+{
+	sd_event_source_set_time_relative(b->respawn, RESPAWN_USEC);
+	sd_event_source_set_enabled(b->respawn, SD_EVENT_ONESHOT);
+}
+
+/* A worker's user is not root, and we may have no CAP_KILL: become that user for the moment. */
+static void kill_worker(struct worker *w)
+{
+	uid_t uid = w->broker->options->worker_uid;
+
+	if (kill(w->pid, SIGKILL) == 0 || errno == ESRCH)
+		return;
+	if (seteuid(uid) < 0)
+		return;
+	kill(w->pid, SIGKILL);
+	if (seteuid(0) < 0)
+		log_error("the broker cannot become root again: %m");
+}
+
+void worker_lost(struct worker *w, const char *cause)
+{
+	struct broker *b = w->broker;
+	GList *link;
+
+	g_ptr_array_remove(b->workers, w); /* no job goes there any more */
+	if (cause) {
+		log_error("worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, cause,
+			  w->jobs.length);
+		kill_worker(w);
+	}
+	sd_event_source_disable_unref(w->io);
+	close(w->sock);
+	while ((link = w->jobs.head)) {
+		g_autofree char *text = g_strdup_printf("its worker is lost: %s", cause ? cause : "");
+
+		job_finish(b, link->data, EIO, NULL, text);
+	}
+	if (!w->retired && !b->stopping) {
+		if (now() - w->born < RESPAWN_USEC)
+			spawn_later(b);
+		else
+			pool_spawn(b);
+	}
+	g_free(w);
+}
+
+static int on_child(sd_event_source *source, const siginfo_t *info, void *userdata)
+{
+	if (info->si_code == CLD_EXITED && info->si_status == 0)
+		log_debug(1, "worker %d has ended", (int)info->si_pid);
+	else if (info->si_code == CLD_EXITED)
+		log_error("worker %d has ended with status %d", (int)info->si_pid, info->si_status);
+	else
+		log_error("worker %d was ended by signal %d (%s)", (int)info->si_pid, info->si_status,
+			  strsignal(info->si_status));
+	return 0;
+}
+
+/* Return: 0 or a negative errno, logged. */
+static int spawn(struct broker *b)
+{
+	struct worker *w;
+	int ours, theirs;
+	pid_t pid;
+	int r = ipc_pair(&ours, &theirs);
+
+	if (r < 0) {
+		log_error("no socket pair for a worker: %s", g_strerror(-r));
+		return r;
+	}
+	pid = fork();
+	if (pid < 0) {
+		r = -errno;
+		log_error("no process for a worker: %s", g_strerror(errno));
+		close(ours);
+		close(theirs);
+		return r;
+	}
+	if (pid == 0)
+		worker_main(theirs, b->settings, b->options->worker_uid, b->options->worker_gid);
+	close(theirs);
+
+	w = g_new0(struct worker, 1);
+	w->broker = b;
+	w->pid = pid;
+	w->sock = ours;
+	w->born = now();
+	r = sd_event_add_io(b->event, &w->io, ours, EPOLLIN, on_worker, w);
+	if (r >= 0)
+		r = sd_event_add_child(b->event, NULL, pid, WEXITED, on_child, NULL);
+	if (r < 0) {
+		log_error("worker %d cannot be watched: %s", (int)pid, g_strerror(-r));
+		kill_worker(w);
+		sd_event_source_disable_unref(w->io);
+		close(ours);
+		g_free(w);
+		return r;
+	}
+	g_ptr_array_add(b->workers, w);
+	log_debug(1, "worker %d started", (int)pid);
+	return 0;
+}
+
+static unsigned int workers_wanted(const struct broker *b)
+{
+	if (b->settings->workers)
+		return (unsigned int)b->settings->workers;
+	return CLAMP(g_get_num_processors(), 1, DEFAULT_WORKERS_MAX);
+}
+
+unsigned int pool_size(const struct broker *b)
+{
+	unsigned int n = 0;
+
+	for (guint i = 0; i < b->workers->len; i++)
+		n += !((struct worker *)b->workers->pdata[i])->retired;
+	return n;
+}
+
+void pool_spawn(struct broker *b)
+{
+	for (unsigned int n = pool_size(b); n < workers_wanted(b); n++)
+		if (spawn(b) < 0) {
+			spawn_later(b);
+			return;
+		}
+}
+
+void pool_retire(struct broker *b)
+{
+	for (guint i = b->workers->len; i-- > 0;) {
+		struct worker *w = b->workers->pdata[i];
+
+		w->retired = true;
+		release_retired(w);
+	}
+}
+
+void pool_close(struct broker *b)
+{
+	for (guint i = 0; i < b->workers->len; i++) {
+		struct worker *w = b->workers->pdata[i];
+
+		sd_event_source_disable_unref(w->io);
+		close(w->sock); /* which ends it */
+		g_free(w);
+	}
+	g_ptr_array_set_size(b->workers, 0);
+}
