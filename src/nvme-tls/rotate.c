@@ -278,7 +278,12 @@ int cmd_rotate(int argc, char **argv)
 	if (r != EXIT_OK)
 		return r;
 	print(&rot, &o, &configured);
-	/* Last, so that whatever happens now, the new key is known to somebody. */
-	fflush(stdout);
+	/* The old keys go last: until the new one is known to somebody they are what there is. */
+	if (fflush(stdout) == EOF && !o.keydata) {
+		log_error(
+			"the new key is in place, but its configured PSK could not be printed, and "
+			"cannot be had from the keyring: rotate once more");
+		return EXIT_FAILED;
+	}
 	return remove_old(&rot) ? EXIT_OK : EXIT_FAILED;
 }
