@@ -328,10 +328,13 @@ static int start(struct broker *b)
 	r = open_loop(b);
 	if (r < 0)
 		return r;
+	r = sandbox_broker(); /* before the first worker, that all are born alike */
+	if (r < 0)
+		return r;
 	pool_spawn(b);
 	if (!pool_size(b))
 		return fatal("no worker could be started", -EAGAIN);
-	return sandbox_broker();
+	return 0;
 }
 
 static void end(struct broker *b)

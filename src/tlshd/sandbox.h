@@ -2,7 +2,11 @@
 /* What each process gives up, and what it may do afterwards: all of it in one file. */
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
+
+/* Jobs of one worker in all, those that wait for their peer included: each is a descriptor. */
+#define WORKER_JOBS_MAX 8192
 
 /**
  * sandbox_become_worker() - from a fork of the broker to a process without rights.
@@ -19,13 +23,30 @@ int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid);
 /**
  * sandbox_worker() - close the door behind a worker that has all it needs.
  *
+ * Bounds its descriptors, forbids processes and files, and leaves it the short list of system
+ * calls in sandbox.c. Another one fails with EPERM and is logged by name, once; in a build with
+ * -Dtest_hooks=true it kills the process. A build with a sanitizer has its descriptors bounded,
+ * and nothing else.
+ *
  * Return: 0; a negative errno, logged.
  */
 int sandbox_worker(void);
 
 /**
- * sandbox_broker() - what the broker gives up once it has started.
+ * sandbox_broker() - what the broker, and whatever it starts from now on, gives up.
+ *
+ * Leaves CAP_NET_ADMIN, CAP_SETUID and CAP_SETGID, and forbids other programs, modules, mounts
+ * and more, by the list in sandbox.c.
  *
  * Return: 0; a negative errno, logged.
  */
 int sandbox_broker(void);
+
+/**
+ * sandbox_worker_filter(), sandbox_broker_filter() - the lists alone, for tests.
+ * @arch: libseccomp's number of an architecture
+ *
+ * Return: a scmp_filter_ctx, to be freed by seccomp_release(); NULL when it cannot be made.
+ */
+void *sandbox_worker_filter(uint32_t arch);
+void *sandbox_broker_filter(uint32_t arch);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
 
 #include "common/log.h"
 #include "tlshd/deadlines.h"
@@ -265,6 +266,7 @@ static void run(int sock, const config *settings)
 	struct worker w = {.sock = sock};
 	g_autofree char *why = NULL;
 	int tls_level = settings->tls_debug;
+	sd_id128_t boot;
 
 	log_sock = sock;
 	log_set_sink(log_to_broker);
@@ -284,6 +286,8 @@ static void run(int sock, const config *settings)
 		log_error("a worker cannot make its event loop: %m");
 		return;
 	}
+	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
+	sd_id128_get_boot(&boot);
 	if (sandbox_worker() < 0)
 		return;
 	sd_event_loop(w.event);

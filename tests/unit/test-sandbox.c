@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tests of the sandbox: what sessions need works in it, and nothing else does. */
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "tlshd/sandbox.h"
+#include "tlshd/session.h"
+
+#define ID "NVMe0R01 nqn.host nqn.io-1"
+#define ID_384 "NVMe0R02 nqn.host nqn.io-1"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define NEEDS_FILTER() skip() /* a sanitizer's run-time does not live under one */
+#elif defined(TEST_HOOKS)
+#define NEEDS_FILTER() skip() /* the first denied call would end the child */
+#else
+#define NEEDS_FILTER() (void)0
+#endif
+
+static struct engine engine;
+
+/* ---- a child in the sandbox, and what it logs ---- */
+
+static int report = -1;
+
+static void log_to_parent(int priority, const char *line)
+{
+	send(report, line, strlen(line), MSG_NOSIGNAL);
+}
+
+/* What a child is to do; false when it went wrong. */
+typedef bool child_work(void *ctx);
+
+/* Return: the child's lines, one after the other. */
+static char *in_child(int (*enter)(void), child_work *work, void *ctx)
+{
+	g_autoptr(GString) lines = g_string_new(NULL);
+	char line[1024];
+	int fd[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(fd[0]);
+		report = fd[1];
+		log_set_sink(log_to_parent);
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || enter() < 0)
+			_exit(2);
+		_exit(work(ctx) ? 0 : 1);
+	}
+	close(fd[1]);
+	while ((n = recv(fd[0], line, sizeof(line), 0)) > 0)
+		g_string_append_printf(lines, "%.*s\n", (int)n, line);
+	close(fd[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status)
+		print_message("# status 0x%x, lines:\n%s", status, lines->str);
+	assert_int_equal(status, 0);
+	return g_strdup(lines->str);
+}
+
+/* ---- handshakes, our end of them in the sandbox ---- */
+
+struct end {
+	struct session *s;
+	const char *known;
+	secret psk;
+};
+
+static void lookup(void *ctx, const char *identity)
+{
+	struct end *e = ctx;
+
+	session_give_key(e->s, strcmp(identity, e->known) == 0 ? 0 : -ENOKEY, &e->psk);
+}
+
+static void fill(secret *psk, const char *identity, uint8_t byte)
+{
+	uint8_t bytes[SECRET_MAX];
+
+	memset(bytes, byte, sizeof(bytes));
+	secret_set(psk, bytes, strcmp(identity, ID_384) == 0 ? 48 : 32);
+}
+
+/* Runs a session to its end. Return: its status for the kernel. */
+static int run_session(int fd, int loop, enum handshake_side side, const char *identity, uint8_t byte)
+{
+	struct end e = {.known = identity};
+	struct session_params p = {.engine = &engine, .fd = fd, .side = side, .identity = identity,
+				   .psk = &e.psk, .lookup = lookup, .ctx = &e};
+	struct epoll_event event = {.events = EPOLLIN};
+	int status;
+
+	fill(&e.psk, identity, byte);
+	e.s = session_new(&p);
+	epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event);
+	while (session_step(e.s) == -EAGAIN)
+		epoll_wait(loop, &event, 1, 10000);
+	epoll_ctl(loop, EPOLL_CTL_DEL, fd, NULL);
+	status = session_outcome(e.s)->status;
+	if (!status) { /* as kTLS would take them */
+		gnutls_datum_t mac, iv, key;
+		unsigned char sequence[8];
+
+		for (unsigned int read = 0; read < 2; read++)
+			if (gnutls_record_get_state(session_gnutls(e.s), read, &mac, &iv, &key, sequence) < 0)
+				status = EIO;
+	}
+	session_free(e.s);
+	return status;
+}
+
+/* One handshake for each row; the peer of a server is bare GnuTLS with these priorities. */
+static const struct handshake {
+	enum handshake_side side;
+	const char *identity;
+	uint8_t byte; /* 7 is the peer's */
+	const char *priorities;
+	int status;
+} handshakes[] = {
+#define PSK "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:+DHE-PSK"
+	{HANDSHAKE_CLIENT, ID, 7, NULL, 0},
+	{HANDSHAKE_CLIENT, ID, 8, NULL, EKEYREJECTED},
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-CIPHER-ALL:+AES-128-GCM", 0},
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-CIPHER-ALL:+AES-128-CCM", 0},
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-CIPHER-ALL:+CHACHA20-POLY1305", 0},
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-GROUP-ALL:+GROUP-SECP256R1", 0},
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-GROUP-ALL:+GROUP-SECP384R1", 0},
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-GROUP-ALL:+GROUP-SECP521R1", 0},
+	/* our groups, but its share is for none of them: HelloRetryRequest */
+	{HANDSHAKE_SERVER, ID, 7, PSK ":-GROUP-ALL:+GROUP-FFDHE2048:+GROUP-SECP521R1", 0},
+	{HANDSHAKE_SERVER, ID, 8, PSK, EKEYREJECTED},
+	{HANDSHAKE_SERVER, ID "x", 7, PSK, ENOKEY},
+	{HANDSHAKE_SERVER, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK", EPROTO},
+	{HANDSHAKE_SERVER, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK", EPROTO},
+	{HANDSHAKE_CLIENT, ID_384, 7, NULL, 0},
+};
+
+struct link {
+	int ours, theirs;
+};
+
+static bool run_ours(void *ctx)
+{
+	const struct link *links = ctx;
+	int loop = links[G_N_ELEMENTS(handshakes)].ours;
+
+	/* An errno in words, as of a connection that breaks. */
+	log_to_parent(0, g_strerror(ECONNRESET));
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
+		const struct handshake *h = &handshakes[i];
+		int status = run_session(links[i].ours, loop, h->side, h->identity, h->byte);
+		char line[64];
+
+		snprintf(line, sizeof(line), "handshake %zu: %d", i, status);
+		log_to_parent(0, line);
+	}
+	return true;
+}
+
+/* A bare client, which blocks. */
+static void run_client(int fd, const char *priorities)
+{
+	uint8_t bytes[32];
+	gnutls_datum_t id = {(void *)ID, sizeof(ID) - 1}, key = {bytes, sizeof(bytes)};
+	gnutls_psk_client_credentials_t cred;
+	gnutls_session_t tls;
+
+	memset(bytes, 7, sizeof(bytes));
+	assert_int_equal(gnutls_init(&tls, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL), 0);
+	assert_int_equal(gnutls_priority_set_direct(tls, priorities, NULL), 0);
+	assert_int_equal(gnutls_psk_allocate_client_credentials(&cred), 0);
+	assert_int_equal(gnutls_psk_set_client_credentials2(cred, &id, &key, GNUTLS_PSK_KEY_RAW), 0);
+	gnutls_credentials_set(tls, GNUTLS_CRD_PSK, cred);
+	gnutls_transport_set_int(tls, fd);
+	while (gnutls_handshake(tls) == GNUTLS_E_INTERRUPTED)
+		;
+	gnutls_deinit(tls);
+	gnutls_psk_free_client_credentials(cred);
+}
+
+/* The other end of all of them, in a process without a sandbox. */
+static void run_theirs(const struct link *links)
+{
+	int loop = epoll_create1(EPOLL_CLOEXEC);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++)
+		close(links[i].ours);
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
+		const struct handshake *h = &handshakes[i];
+
+		if (h->side == HANDSHAKE_SERVER)
+			run_client(links[i].theirs, h->priorities);
+		else
+			run_session(links[i].theirs, loop, HANDSHAKE_SERVER, h->identity, 7);
+		close(links[i].theirs);
+	}
+	_exit(0);
+}
+
+static void every_handshake_works_in_it(void **state)
+{
+	struct link links[G_N_ELEMENTS(handshakes) + 1];
+	g_autofree char *lines = NULL;
+	int status;
+	pid_t peers;
+
+	NEEDS_FILTER();
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
+		int fd[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+		links[i] = (struct link){fd[0], fd[1]};
+	}
+	links[G_N_ELEMENTS(handshakes)].ours = epoll_create1(EPOLL_CLOEXEC);
+	fflush(NULL);
+	peers = fork();
+	if (peers == 0)
+		run_theirs(links);
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++)
+		close(links[i].theirs);
+	lines = in_child(sandbox_worker, run_ours, links);
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++)
+		close(links[i].ours);
+	assert_int_equal(waitpid(peers, &status, 0), peers);
+	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
+		int want = handshakes[i].status;
+		g_autofree char *line = NULL;
+
+		if (strcmp(handshakes[i].identity, ID_384) == 0 && !credentials_have(PSK_HASH_SHA384))
+			want = ENOTSUP;
+		line = g_strdup_printf("handshake %zu: %d\n", i, want);
+		if (!strstr(lines, line))
+			fail_msg("no '%s' in:\n%s", line, lines);
+	}
+	if (strstr(lines, "denied"))
+		fail_msg("%s", lines);
+	close(links[G_N_ELEMENTS(handshakes)].ours);
+}
+
+/* ---- what is denied ---- */
+
+#define DENIED(call)                                                                               \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		if ((call) != -1 || errno != EPERM) {                                              \
+			log_to_parent(0, "not denied: " #call);                                    \
+			return false;                                                              \
+		}                                                                                  \
+	} while (0)
+
+static bool try_as_worker(void *ctx)
+{
+	static char *const argv[] = {(char *)"/bin/true", NULL};
+	int one = 1, *sock = ctx;
+
+	for (int i = 0; i < 3; i++) {
+		DENIED(open("/etc/passwd", O_RDONLY));
+		DENIED(open("/tmp", O_TMPFILE | O_RDWR, 0600));
+		DENIED(socket(AF_INET, SOCK_STREAM, 0));
+		DENIED(socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0}));
+		DENIED(connect(*sock, NULL, 0));
+		DENIED(execve(argv[0], argv, NULL));
+		DENIED(ptrace(PTRACE_ATTACH, getppid(), 0, 0));
+		DENIED(syscall(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0));
+		DENIED(syscall(SYS_keyctl, 0, 0, 0, 0, 0));
+		DENIED(syscall(SYS_request_key, "user", "x", NULL, 0));
+		DENIED(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+		DENIED(kill(1, 0));
+		DENIED(syscall(SYS_tgkill, 1, 1, 0));
+		DENIED(mount("none", "/tmp", "tmpfs", 0, NULL));
+		DENIED(setsockopt(*sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
+		DENIED(setuid(0));
+		DENIED(syscall(SYS_io_uring_setup, 1, NULL));
+		DENIED(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+				       MAP_FAILED
+			       ? -1
+			       : 0);
+		DENIED(write(*sock, "x", 1));
+	}
+	return true;
+}
+
+/* Each name once, however often it was tried. */
+static void told_once(const char *lines, const char *name)
+{
+	g_autofree char *line = g_strdup_printf("sandbox: the system call %s was denied\n", name);
+	const char *first = strstr(lines, line);
+
+	if (!first || strstr(first + 1, line))
+		fail_msg("not once '%s' in:\n%s", line, lines);
+}
+
+static void what_a_worker_may_not_fails_and_is_named_once(void **state)
+{
+	static const char *const calls[] = {"socket", "socketpair", "connect", "execve", "ptrace",
+					    "process_vm_readv", "keyctl", "request_key", "clone",
+					    "kill", "tgkill", "mount", "setsockopt", "setuid",
+					    "io_uring_setup", "mmap", "write", "openat"};
+	g_autofree char *lines = NULL;
+	int fd[2];
+
+	NEEDS_FILTER();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	lines = in_child(sandbox_worker, try_as_worker, &fd[0]);
+	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++)
+		told_once(lines, calls[i]);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static bool try_as_broker(void *ctx)
+{
+	static char *const argv[] = {(char *)"/bin/true", NULL};
+	int status;
+	pid_t pid;
+
+	DENIED(execve(argv[0], argv, NULL));
+	DENIED(ptrace(PTRACE_ATTACH, getppid(), 0, 0));
+	DENIED(mount("none", "/tmp", "tmpfs", 0, NULL));
+	DENIED(syscall(SYS_finit_module, 0, "", 0));
+	DENIED(syscall(SYS_bpf, 0, NULL, 0));
+	DENIED(unshare(CLONE_NEWNS));
+	/* and it can still start a worker, which goes on from there */
+	pid = fork();
+	if (pid == 0) {
+		bool fine = sandbox_worker() == 0 && open("/etc/passwd", O_RDONLY) < 0 && errno == EPERM;
+
+		_exit(fine ? 0 : 1);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void the_broker_may_not_start_or_load_or_mount(void **state)
+{
+	g_autofree char *lines = NULL;
+
+	NEEDS_FILTER();
+	lines = in_child(sandbox_broker, try_as_broker, NULL);
+	told_once(lines, "execve");
+	told_once(lines, "finit_module");
+	told_once(lines, "mount");
+}
+
+static bool show_capabilities(void *ctx)
+{
+	g_autofree char *text = NULL;
+	const char *sets[] = {"CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"};
+
+	if (!g_file_get_contents("/proc/self/status", &text, NULL, NULL))
+		return false;
+	for (size_t i = 0; i < G_N_ELEMENTS(sets); i++) {
+		const char *at = strstr(text, sets[i]);
+		g_autofree char *line = at ? g_strndup(at, strcspn(at, "\n")) : g_strdup("none");
+
+		log_to_parent(0, line);
+	}
+	return true;
+}
+
+static void the_broker_keeps_three_capabilities(void **state)
+{
+	g_autofree char *lines = NULL;
+
+	if (geteuid() != 0)
+		skip();
+	lines = in_child(sandbox_broker, show_capabilities, NULL);
+	assert_string_equal(lines, "CapInh:\t0000000000000000\n"
+				   "CapPrm:\t00000000000010c0\n"
+				   "CapEff:\t00000000000010c0\n"
+				   "CapBnd:\t00000000000010c0\n"
+				   "CapAmb:\t0000000000000000\n");
+}
+
+/* ---- the lists as programs, for a machine we do not have ---- */
+
+static uint32_t load_word(const struct seccomp_data *data, uint32_t at)
+{
+	uint32_t word;
+
+	assert_true(at + sizeof(word) <= sizeof(*data));
+	memcpy(&word, (const char *)data + at, sizeof(word));
+	return word;
+}
+
+/* The classic BPF that seccomp takes, as far as libseccomp makes use of it. */
+static uint32_t run_filter(const struct sock_filter *f, size_t n, const struct seccomp_data *data)
+{
+	uint32_t a = 0;
+
+	for (size_t pc = 0; pc < n; pc++) {
+		const struct sock_filter *i = &f[pc];
+		bool yes;
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			a = load_word(data, i->k);
+			continue;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			continue;
+		case BPF_RET | BPF_K:
+			return i->k;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			continue;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			yes = a == i->k;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			yes = a >= i->k;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			yes = a > i->k;
+			break;
+		default:
+			fail_msg("an instruction we do not know: 0x%x", i->code);
+			return 0;
+		}
+		pc += yes ? i->jt : i->jf;
+	}
+	fail_msg("the end of the filter");
+	return 0;
+}
+
+static size_t export_filter(scmp_filter_ctx filter, struct sock_filter *out, size_t max)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	ssize_t n;
+
+	assert_non_null(filter);
+	assert_true(fd >= 0);
+	assert_int_equal(seccomp_export_bpf(filter, fd), 0);
+	seccomp_release(filter);
+	n = pread(fd, out, max * sizeof(*out), 0);
+	assert_true(n > 0 && n % (ssize_t)sizeof(*out) == 0 && (size_t)n < max * sizeof(*out));
+	close(fd);
+	return (size_t)n / sizeof(*out);
+}
+
+static void on_arm64_the_lists_are_the_same(void **state)
+{
+	/* numbers of include/uapi/asm-generic/unistd.h */
+	static const int allowed[] = {206 /* sendto */, 207 /* recvfrom */, 211 /* sendmsg */,
+				      212 /* recvmsg */, 57 /* close */, 21 /* epoll_ctl */,
+				      22 /* epoll_pwait */, 441 /* epoll_pwait2 */, 63 /* read */,
+				      86 /* timerfd_settime */, 113 /* clock_gettime */,
+				      278 /* getrandom */, 214 /* brk */, 222 /* mmap */,
+				      226 /* mprotect */, 216 /* mremap */, 215 /* munmap */,
+				      233 /* madvise */, 98 /* futex */, 134 /* rt_sigaction */,
+				      139 /* rt_sigreturn */, 93 /* exit */, 94 /* exit_group */};
+	static const int denied[] = {56 /* openat */, 198 /* socket */, 203 /* connect */,
+				     221 /* execve */, 220 /* clone */, 117 /* ptrace */,
+				     219 /* keyctl */, 129 /* kill */, 29 /* ioctl */, 64 /* write */,
+				     208 /* setsockopt */, 425 /* io_uring_setup */, 437 /* openat2 */};
+	static const int broker_denied[] = {221 /* execve */, 281 /* execveat */, 117 /* ptrace */,
+					    40 /* mount */, 105 /* init_module */, 273 /* finit_module */,
+					    280 /* bpf */, 97 /* unshare */};
+	struct sock_filter f[4096];
+	struct seccomp_data data = {.arch = AUDIT_ARCH_AARCH64};
+	size_t n;
+
+	data.args[0] = 7;
+	n = export_filter(sandbox_worker_filter(SCMP_ARCH_AARCH64), f, G_N_ELEMENTS(f));
+	for (size_t i = 0; i < G_N_ELEMENTS(allowed); i++) {
+		data.nr = allowed[i];
+		if (run_filter(f, n, &data) != SECCOMP_RET_ALLOW)
+			fail_msg("%d is not allowed", allowed[i]);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(denied); i++) {
+		data.nr = denied[i];
+		if (run_filter(f, n, &data) == SECCOMP_RET_ALLOW)
+			fail_msg("%d is allowed", denied[i]);
+	}
+	data.nr = 208; /* setsockopt(TCP_ULP) */
+	data.args[1] = 6;
+	data.args[2] = 31;
+	assert_int_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+	data.nr = 222; /* mmap(PROT_EXEC) */
+	data.args[2] = PROT_READ | PROT_EXEC;
+	assert_int_not_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+	data.arch = AUDIT_ARCH_ARM;
+	data.nr = 3;
+	assert_int_not_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+
+	data.arch = AUDIT_ARCH_AARCH64;
+	n = export_filter(sandbox_broker_filter(SCMP_ARCH_AARCH64), f, G_N_ELEMENTS(f));
+	for (size_t i = 0; i < G_N_ELEMENTS(broker_denied); i++) {
+		data.nr = broker_denied[i];
+		if (run_filter(f, n, &data) == SECCOMP_RET_ALLOW)
+			fail_msg("%d is allowed", broker_denied[i]);
+	}
+	data.nr = 220; /* clone: it forks workers */
+	assert_int_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+}
+
+static int set_up(void **state)
+{
+	char *why = NULL;
+
+	signal(SIGPIPE, SIG_IGN);
+	return engine_init(&engine, false, &why);
+}
+
+static int tear_down(void **state)
+{
+	engine_clear(&engine);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_handshake_works_in_it),
+		cmocka_unit_test(what_a_worker_may_not_fails_and_is_named_once),
+		cmocka_unit_test(the_broker_may_not_start_or_load_or_mount),
+		cmocka_unit_test(the_broker_keeps_three_capabilities),
+		cmocka_unit_test(on_arm64_the_lists_are_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
