@@ -11,14 +11,13 @@
 
 #include "common/log.h"
 #include "tlshd/ktls.h"
+#include "tlshd/sandbox.h"
 #include "tlshd/worker.h"
 
 /* A worker's deadline comes this much before ours, so that it can still report. */
 #define WORKER_MARGIN_MS 100
 /* Jobs that a worker has and has not run yet; more would only wait there instead of here. */
 #define UNRUN_MAX 16
-/* Jobs of one worker in all, those that wait for their peer included. */
-#define WORKER_JOBS_MAX 8192
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
 #define LOOKUPS_MAX 8
 /* Messages of one worker before the loop looks at the kernel again. */
