@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -385,10 +386,13 @@ static void bind_source(struct storm *s, struct peer *p)
 static void begin(struct storm *s)
 {
 	struct peer *p = &s->peers[s->begun++];
+	int on = 1;
 
 	p->fd = socket(s->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0)
 		die("socket: %s", g_strerror(errno));
+	/* As the kernel's host does; the ICReq would wait for the ACK of the Finished. */
+	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	bind_source(s, p);
 	p->start = g_get_monotonic_time();
 	p->state = CONNECTING;
