@@ -6,13 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <systemd/sd-daemon.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#include "common/journal.h"
+
 #define ESCAPE_MAX 640
-#define LINE_MAX_SIZE 2048
 
 enum where { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
 
@@ -26,7 +23,7 @@ void log_open(enum log_target target, const char *name)
 	program = name;
 	if (target == LOG_TARGET_STDERR) {
 		where = TO_STDERR;
-	} else if (access(JOURNAL_SOCKET, F_OK) == 0) {
+	} else if (journal_open(name)) {
 		where = TO_JOURNAL;
 	} else {
 		where = TO_SYSLOG;
@@ -52,7 +49,7 @@ void log_set_sink(void (*to)(int priority, const char *line))
 /* One write for a line, so that lines of two processes never mix. */
 static void write_line(const char *line)
 {
-	char whole[LINE_MAX_SIZE + 64];
+	char whole[LOG_LINE_MAX + 64];
 	int n = snprintf(whole, sizeof(whole), "%s: %s\n", program, line);
 
 	if (write(STDERR_FILENO, whole, MIN((size_t)n, sizeof(whole) - 1)) < 0)
@@ -61,7 +58,7 @@ static void write_line(const char *line)
 
 void log_line(int priority, const char *format, ...)
 {
-	char line[LINE_MAX_SIZE];
+	char line[LOG_LINE_MAX];
 	va_list args;
 
 	va_start(args, format);
@@ -74,8 +71,10 @@ void log_line(int priority, const char *format, ...)
 	}
 	switch (where) {
 	case TO_JOURNAL:
-		sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", priority,
-				"SYSLOG_IDENTIFIER=%s", program, NULL);
+		/* Gone when it was started anew: so is our stream. */
+		if (!journal_write(priority, line) &&
+		    (!journal_open(program) || !journal_write(priority, line)))
+			where = TO_SYSLOG;
 		break;
 	case TO_SYSLOG:
 		syslog(priority, "%s", line);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lines to the journal that never make the writer wait. */
+#pragma once
+
+#include <stdbool.h>
+
+/* The longest line of the log; more is cut. */
+#define LOG_LINE_MAX 2048
+
+/*
+ * sd_journal_send() waits when the journal is slow, and a process with a real-time priority must
+ * not. So this is a stream of our own; lines for which it has no room are counted, and the number
+ * is the next line that has.
+ */
+
+/** journal_open() - connect, anew if need be; @name is what the lines stand under. */
+bool journal_open(const char *name);
+
+/** journal_write() - one line of a syslog priority. Return: false when the journal is gone. */
+bool journal_write(int priority, const char *line);
