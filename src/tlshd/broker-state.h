@@ -60,6 +60,7 @@ struct broker {
 	sd_event *event;
 	struct handshake *kernel;
 	sd_event_source *kernel_source;
+	sd_event_source *more;	  /* ready jobs that are still to be handed over */
 	sd_event_source *respawn; /* of workers that could not be started at once */
 	struct keys *keys;
 	GHashTable *jobs; /* id to struct job */
@@ -99,7 +100,10 @@ void jobs_stop_when_done(struct broker *b);
 /** side_name() - "client" or "server". */
 const char *side_name(enum handshake_side side);
 
-/** pool_dispatch() - give ready jobs to workers as long as there is room. */
+/** pool_open() - once, when there is a loop. Return: 0 or a negative errno. */
+int pool_open(struct broker *b);
+
+/** pool_dispatch() - give ready jobs to workers, as many as there is room for, a few at a time. */
 void pool_dispatch(struct broker *b);
 
 /** pool_spawn() - start the workers that are missing, now or, where that fails, a second later. */

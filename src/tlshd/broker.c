@@ -15,7 +15,7 @@
 #include "tlshd/sandbox.h"
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
-#define WAKE_BATCH 16
+#define WAKE_BATCH 4
 /* ACCEPTs that may fail in a row. */
 #define ACCEPT_ERRORS_MAX 64
 
@@ -297,6 +297,8 @@ static int open_loop(struct broker *b)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->respawn, SD_EVENT_OFF);
 	if (r >= 0)
+		r = pool_open(b);
+	if (r >= 0)
 		r = sd_event_set_watchdog(b->event, true);
 	return r < 0 ? fatal("event loop", r) : 0;
 }
@@ -343,6 +345,7 @@ static void end(struct broker *b)
 	handshake_close(b->kernel);
 	sd_event_source_disable_unref(b->kernel_source);
 	sd_event_source_disable_unref(b->respawn);
+	sd_event_source_disable_unref(b->more);
 	deadlines_clear(&b->deadlines);
 	sd_event_unref(b->event);
 	g_ptr_array_unref(b->workers);

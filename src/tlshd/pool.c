@@ -20,8 +20,8 @@
 #define UNRUN_MAX 16
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
 #define LOOKUPS_MAX 8
-/* Messages of one worker before the loop looks at the kernel again. */
-#define RECEIVE_BATCH 8
+/* Jobs handed over before the loop looks at the kernel again. */
+#define HAND_OVER_BATCH 2
 #define RESPAWN_USEC (1 * G_USEC_PER_SEC)
 #define DEFAULT_WORKERS_MAX 4
 
@@ -94,20 +94,45 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	return 0;
 }
 
-void pool_dispatch(struct broker *b)
+/* Hands over a few. Return: is there more to hand over, and a worker with room? */
+static bool hand_over_some(struct broker *b)
 {
-	struct worker *w;
+	for (int i = 0; i < HAND_OVER_BATCH; i++) {
+		struct worker *w = b->ready.head ? least_loaded(b) : NULL;
+		int r;
 
-	while (b->ready.head && (w = least_loaded(b)) != NULL) {
-		int r = hand_over(b, b->ready.head->data, w);
-
+		if (!w)
+			return false;
+		r = hand_over(b, b->ready.head->data, w);
 		if (r == -EAGAIN)
 			set_blocked(w, true);
 		else if (r == -ETOOMANYREFS) /* descriptors in flight; the worker takes them out */
-			return;
+			return false;
 		else if (r < 0)
 			worker_lost(w, "its socket is closed");
 	}
+	return b->ready.head && least_loaded(b);
+}
+
+static int on_more(sd_event_source *source, void *userdata)
+{
+	struct broker *b = userdata;
+
+	sd_event_source_set_enabled(b->more, hand_over_some(b) ? SD_EVENT_ON : SD_EVENT_OFF);
+	return 0;
+}
+
+int pool_open(struct broker *b)
+{
+	int r = sd_event_add_defer(b->event, &b->more, on_more, b);
+
+	return r < 0 ? r : sd_event_source_set_enabled(b->more, SD_EVENT_OFF);
+}
+
+void pool_dispatch(struct broker *b)
+{
+	if (hand_over_some(b))
+		sd_event_source_set_enabled(b->more, SD_EVENT_ON);
 }
 
 static void mark_ran(struct job *j)
@@ -223,12 +248,14 @@ static void release_retired(struct worker *w)
 		worker_lost(w, NULL);
 }
 
+/* One message, and then the kernel comes first again. */
 static int on_worker(sd_event_source *source, int sock, uint32_t events, void *userdata)
 {
 	struct worker *w = userdata;
 	struct broker *b = w->broker;
 	union ipc_message m;
 	const char *why;
+	int r;
 
 	if (w->blocked) {
 		if (events & (EPOLLHUP | EPOLLERR))
@@ -238,26 +265,16 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 		pool_dispatch(b);
 		return 0;
 	}
-	for (int i = 0; i < RECEIVE_BATCH && !w->blocked; i++) {
-		int r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
+	r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
+	if (r == -EBADMSG) {
+		g_autofree char *cause = g_strdup_printf("it sent %s", why);
 
-		if (r == -EAGAIN)
-			break;
-		if (r == -EBADMSG) {
-			g_autofree char *cause = g_strdup_printf("it sent %s", why);
-
-			worker_lost(w, cause);
-			goto gone;
-		}
-		if (r < 0) {
-			worker_lost(w, "it died");
-			goto gone;
-		}
-		if (!take_message(w, &m))
-			goto gone;
+		worker_lost(w, cause);
+	} else if (r < 0 && r != -EAGAIN) {
+		worker_lost(w, "it died");
+	} else if (r == 0 && take_message(w, &m)) {
+		release_retired(w);
 	}
-	release_retired(w);
-gone:
 	pool_dispatch(b);
 	return 0;
 }
