@@ -31,6 +31,7 @@ struct worker {
 };
 
 enum job_state {
+	JOB_NEW,     /* in broker->accepted, until the kernel's queue is empty */
 	JOB_WAITING, /* for the peer's first byte, in broker->waiting */
 	JOB_READY,   /* for a worker, in broker->ready */
 	JOB_RUNNING, /* in a worker */
@@ -51,7 +52,7 @@ struct job {
 	struct deadline deadline;
 	char *identity; /* agreed on, or last tried */
 	struct worker *worker;
-	GList link; /* in broker->ready or worker->jobs */
+	GList link; /* in broker->accepted, broker->ready or worker->jobs */
 };
 
 struct broker {
@@ -67,6 +68,7 @@ struct broker {
 	uint32_t last_id;
 	guint most_jobs; /* at a time, since the heap was last given back */
 	struct deadlines deadlines; /* of all jobs */
+	GQueue accepted;	    /* jobs that are still to be looked at */
 	GQueue ready;		    /* jobs that a worker can go on with, in turn */
 	int waiting;		    /* epoll set of the sockets without a first byte */
 	GPtrArray *workers;
@@ -76,7 +78,7 @@ struct broker {
 	bool stopping;
 };
 
-/** job_new() - take @req over: its socket, its deadline from now on. Not in any state yet. */
+/** job_new() - take @req over: its socket, its deadline from now on. */
 struct job *job_new(struct broker *b, const struct handshake_request *req);
 
 /** job_make_ready() - the next worker with room gets @j. */
@@ -103,7 +105,10 @@ const char *side_name(enum handshake_side side);
 /** pool_open() - once, when there is a loop. Return: 0 or a negative errno. */
 int pool_open(struct broker *b);
 
-/** pool_dispatch() - give ready jobs to workers, as many as there is room for, a few at a time. */
+/**
+ * pool_dispatch() - look at accepted jobs, and give ready ones to workers, as many as there is room
+ * for; a few at a time, the kernel comes first.
+ */
 void pool_dispatch(struct broker *b);
 
 /** pool_spawn() - start the workers that are missing, now or, where that fails, a second later. */

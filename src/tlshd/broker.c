@@ -41,41 +41,46 @@ static int choose_client_key(struct broker *b, struct job *j, const struct hands
 	return r;
 }
 
-/* A peer's first byte starts a server's handshake; a client starts at once. */
-static void start_job(struct broker *b, struct job *j, const struct handshake_request *req)
+static void start_client(struct broker *b, struct job *j, const struct handshake_request *req)
 {
-	g_autofree char *cause = NULL;
-	int r;
+	int r = choose_client_key(b, j, req);
 
-	if (req->auth != HANDSHAKE_PSK) {
-		cause = g_strdup_printf("the kernel asks for %s, and we do pre-shared keys only",
-					req->auth == HANDSHAKE_X509 ? "x.509" : "no authentication");
-		job_make_ready(b, j);
-		job_finish(b, j, EOPNOTSUPP, NULL, cause);
-		return;
-	}
-	if (j->side == HANDSHAKE_SERVER) {
-		job_wait(b, j);
+	if (r < 0) {
+		g_autofree char *cause = g_strdup_printf(
+			req->n_peers ? "the key that the kernel names cannot be used: %s"
+				     : "the kernel names no key",
+			key_strerror(r));
+
+		job_finish(b, j, keys_status(r), NULL, cause);
 		return;
 	}
 	job_make_ready(b, j);
-	r = choose_client_key(b, j, req);
-	if (r < 0) {
-		cause = g_strdup_printf(req->n_peers ? "the key that the kernel names cannot be used: %s"
-						     : "the kernel names no key",
-					key_strerror(r));
-		job_finish(b, j, keys_status(r), NULL, cause);
-	}
 }
 
+/*
+ * What is to be done at once: learn the keyring, before the next ACCEPT adds another to the
+ * process keyring. All else waits until the kernel's queue is empty.
+ */
 static void take_request(struct broker *b, const struct handshake_request *req)
 {
-	int keyring = req->keyring ? req->keyring : keyring_process_only();
+	int keyring = req->keyring;
 	struct job *j = job_new(b, req);
 
+	if (!keyring) {
+		b->process_keyring_used = true;
+		keyring = keyring_process_only();
+	}
 	j->keyring = MAX(keyring, 0);
+	if (req->auth != HANDSHAKE_PSK) {
+		job_finish(b, j, EOPNOTSUPP, NULL,
+			   req->auth == HANDSHAKE_X509
+				   ? "the kernel asks for x.509, and we do pre-shared keys only"
+				   : "the kernel asks for no authentication, and we do pre-shared keys only");
+		return;
+	}
 	keys_use_keyring(b->keys, j->keyring);
-	start_job(b, j, req);
+	if (j->side == HANDSHAKE_CLIENT)
+		start_client(b, j, req);
 }
 
 /* Takes every request that the kernel has. */
@@ -93,12 +98,12 @@ static void drain(struct broker *b)
 		r = handshake_accept(b->kernel, &req, &why);
 		if (r == -EAGAIN)
 			return;
-		b->process_keyring_used = true;
 		if (r == 0) {
 			take_request(b, &req);
 			continue;
 		}
 		errors++;
+		b->process_keyring_used = true;
 		if (r == -EBADMSG) {
 			log_error("the kernel's request is refused: %s", why);
 			if (req.sockfd >= 0) {
@@ -140,7 +145,6 @@ static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void 
 
 		if (!j || j->state != JOB_WAITING)
 			continue;
-		epoll_ctl(b->waiting, EPOLL_CTL_DEL, j->sockfd, NULL);
 		job_make_ready(b, j);
 	}
 	pool_dispatch(b);
@@ -153,6 +157,7 @@ static void on_deadline(void *owner)
 	struct broker *b = j->broker;
 
 	switch (j->state) {
+	case JOB_NEW:
 	case JOB_WAITING:
 		job_finish(b, j, ETIMEDOUT, NULL, "the peer has not sent a byte in time");
 		break;

@@ -36,6 +36,8 @@ struct job *job_new(struct broker *b, const struct handshake_request *req)
 	j->deadline.at = j->start + timeout * UINT64_C(1000);
 	j->deadline.owner = j;
 	j->link.data = j;
+	j->state = JOB_NEW;
+	g_queue_push_tail_link(&b->accepted, &j->link);
 	g_hash_table_insert(b->jobs, GUINT_TO_POINTER(j->id), j);
 	b->most_jobs = MAX(b->most_jobs, g_hash_table_size(b->jobs));
 	deadlines_add(&b->deadlines, &j->deadline);
@@ -44,8 +46,30 @@ struct job *job_new(struct broker *b, const struct handshake_request *req)
 	return j;
 }
 
+/* Out of the set or queue that its state puts it in. */
+static void detach(struct broker *b, struct job *j)
+{
+	switch (j->state) {
+	case JOB_NEW:
+		g_queue_unlink(&b->accepted, &j->link);
+		break;
+	case JOB_WAITING:
+		epoll_ctl(b->waiting, EPOLL_CTL_DEL, j->sockfd, NULL);
+		break;
+	case JOB_READY:
+		g_queue_unlink(&b->ready, &j->link);
+		break;
+	case JOB_RUNNING:
+		g_queue_unlink(&j->worker->jobs, &j->link);
+		if (j->unrun)
+			j->worker->unrun--;
+		break;
+	}
+}
+
 void job_make_ready(struct broker *b, struct job *j)
 {
+	detach(b, j);
 	j->state = JOB_READY;
 	g_queue_push_tail_link(&b->ready, &j->link);
 }
@@ -62,13 +86,15 @@ void job_wait(struct broker *b, struct job *j)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = j->id};
 
-	if (!has_first_byte(j->sockfd)) {
+	if (has_first_byte(j->sockfd)) {
+		job_make_ready(b, j);
+	} else if (epoll_ctl(b->waiting, EPOLL_CTL_ADD, j->sockfd, &event) == 0) {
+		detach(b, j);
 		j->state = JOB_WAITING;
-		if (epoll_ctl(b->waiting, EPOLL_CTL_ADD, j->sockfd, &event) == 0)
-			return;
+	} else {
 		log_warning("job %u: cannot wait for its first byte (%m), a worker does", j->id);
+		job_make_ready(b, j);
 	}
-	job_make_ready(b, j);
 }
 
 static char *peer_address(int fd)
@@ -119,23 +145,6 @@ static void log_outcome(const struct job *j, int status, const struct ipc_done *
 		g_string_append_printf(line, ", key 0x%08x", (unsigned int)j->key);
 	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", ((uint64_t)g_get_monotonic_time() - j->start) / 1000);
 	log_line(status ? LOG_WARNING : LOG_INFO, "%s", line->str);
-}
-
-static void detach(struct broker *b, struct job *j)
-{
-	switch (j->state) {
-	case JOB_WAITING:
-		epoll_ctl(b->waiting, EPOLL_CTL_DEL, j->sockfd, NULL);
-		break;
-	case JOB_READY:
-		g_queue_unlink(&b->ready, &j->link);
-		break;
-	case JOB_RUNNING:
-		g_queue_unlink(&j->worker->jobs, &j->link);
-		if (j->unrun)
-			j->worker->unrun--;
-		break;
-	}
 }
 
 void jobs_stop_when_done(struct broker *b)

@@ -20,7 +20,8 @@
 #define UNRUN_MAX 16
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
 #define LOOKUPS_MAX 8
-/* Jobs handed over before the loop looks at the kernel again. */
+/* Jobs looked at, and handed over, before the loop looks at the kernel again. */
+#define ACCEPTED_BATCH 4
 #define HAND_OVER_BATCH 2
 #define RESPAWN_USEC (1 * G_USEC_PER_SEC)
 #define DEFAULT_WORKERS_MAX 4
@@ -94,31 +95,33 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	return 0;
 }
 
-/* Hands over a few. Return: is there more to hand over, and a worker with room? */
-static bool hand_over_some(struct broker *b)
+/* Looks at a few and hands over a few. Return: is there more of either that can be done? */
+static bool go_on(struct broker *b)
 {
+	for (int i = 0; i < ACCEPTED_BATCH && b->accepted.head; i++)
+		job_wait(b, b->accepted.head->data);
 	for (int i = 0; i < HAND_OVER_BATCH; i++) {
 		struct worker *w = b->ready.head ? least_loaded(b) : NULL;
 		int r;
 
 		if (!w)
-			return false;
+			break;
 		r = hand_over(b, b->ready.head->data, w);
 		if (r == -EAGAIN)
 			set_blocked(w, true);
 		else if (r == -ETOOMANYREFS) /* descriptors in flight; the worker takes them out */
-			return false;
+			return b->accepted.head;
 		else if (r < 0)
 			worker_lost(w, "its socket is closed");
 	}
-	return b->ready.head && least_loaded(b);
+	return b->accepted.head || (b->ready.head && least_loaded(b));
 }
 
 static int on_more(sd_event_source *source, void *userdata)
 {
 	struct broker *b = userdata;
 
-	sd_event_source_set_enabled(b->more, hand_over_some(b) ? SD_EVENT_ON : SD_EVENT_OFF);
+	sd_event_source_set_enabled(b->more, go_on(b) ? SD_EVENT_ON : SD_EVENT_OFF);
 	return 0;
 }
 
@@ -131,7 +134,7 @@ int pool_open(struct broker *b)
 
 void pool_dispatch(struct broker *b)
 {
-	if (hand_over_some(b))
+	if (go_on(b))
 		sd_event_source_set_enabled(b->more, SD_EVENT_ON);
 }
 
