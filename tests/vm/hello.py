@@ -6,10 +6,9 @@ hello.py [--host H] [--port P] [--stall BYTES] IDENTITY KEY
 
 IDENTITY is text, or hex:... for any bytes; KEY is hexadecimal and makes a right binder (RFC 8446,
 section 4.2.11.2): SHA-256, or SHA-384 for one of 48 bytes. Prints "ServerHello", "alert N" or "closed". With --stall only that many
-bytes of it are sent, and then it waits for the server to end the connection and prints "closed" and
-after how many seconds.
+bytes of it are sent; it prints "sent" and waits for the server to end the connection.
 """
-import argparse, hashlib, hmac, os, socket, struct, sys, time
+import argparse, hashlib, hmac, os, socket, struct
 
 def expand_label(hash, secret, label, context, length):
     label = b"tls13 " + label
@@ -69,9 +68,10 @@ def main():
     identity = bytes.fromhex(a.identity[4:]) if a.identity.startswith("hex:") else a.identity.encode()
     hello = b"".join(records(client_hello(identity, bytes.fromhex(a.key))))
     s = socket.create_connection((a.host, a.port), 30)
-    start = time.monotonic()
     try:
         s.sendall(hello if a.stall is None else hello[:a.stall])
+        if a.stall is not None:
+            print("sent", flush=True)
         kind, _, length = struct.unpack(">BHH", read_exactly(s, 5))
         body = read_exactly(s, length)
         if kind == 21:
@@ -81,7 +81,7 @@ def main():
         else:
             print("record", kind, body[:1].hex())
     except (EOFError, ConnectionResetError, BrokenPipeError):
-        print("closed", *([int(time.monotonic() - start)] if a.stall is not None else []))
+        print("closed")
     except socket.timeout:
         print("silence")
 
