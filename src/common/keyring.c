@@ -8,6 +8,9 @@
 #include <string.h>
 #include <keyutils.h>
 
+/* Keys of a keyring that are read in one go. */
+#define KEYS_GUESS 256
+
 int keyring_find(const char *name)
 {
 	char *end;
@@ -63,15 +66,24 @@ int keyring_process_only(void)
 
 int keyring_keys(key_serial keyring, GArray **serials)
 {
-	g_autofree void *list = NULL;
-	int n = keyctl_read_alloc(keyring, &list);
+	g_autoptr(GArray) list = g_array_sized_new(FALSE, FALSE, sizeof(key_serial), KEYS_GUESS);
+	size_t room = KEYS_GUESS;
 
 	*serials = NULL;
-	if (n < 0)
-		return -errno;
-	*serials = g_array_new(FALSE, FALSE, sizeof(key_serial));
-	g_array_append_vals(*serials, list, (guint)n / sizeof(key_serial));
-	return 0;
+	for (;;) {
+		long n;
+
+		g_array_set_size(list, (guint)room);
+		n = keyctl_read(keyring, list->data, room * sizeof(key_serial));
+		if (n < 0)
+			return -errno;
+		if ((size_t)n <= room * sizeof(key_serial)) {
+			g_array_set_size(list, (guint)((size_t)n / sizeof(key_serial)));
+			*serials = g_steal_pointer(&list);
+			return 0;
+		}
+		room = (size_t)n / sizeof(key_serial) + KEYS_GUESS; /* more may come meanwhile */
+	}
 }
 
 void key_info_clear(key_info *info)

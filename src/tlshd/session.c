@@ -209,10 +209,11 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
 		s->replayed += len;
 		return (ssize_t)len;
 	}
-	/* The peer answers what it has seen: everything goes out before we listen. */
-	r = flush(s);
-	if (r < 0) {
-		s->io_errno = -r;
+	/* The peer answers what it has seen: everything goes out before we listen, and after that
+	 * its answer cannot be there yet. */
+	if (s->out->len) {
+		r = flush(s);
+		s->io_errno = r < 0 ? -r : EAGAIN;
 		gnutls_transport_set_errno(s->tls, s->io_errno);
 		return -1;
 	}
