@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <sys/socket.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "tlshd/ipc.h"
@@ -23,6 +24,8 @@ static union ipc_message message(uint32_t type)
 	m.header.job = 5;
 	if (type == IPC_JOB)
 		m.job.side = 1;
+	if (type == IPC_LOG)
+		m.log.priority = LOG_ERR;
 	if (type == IPC_DONE)
 		m.done.alert_sent = m.done.alert_received = -1;
 	return m;
@@ -104,6 +107,8 @@ static void fields_out_of_range_are_refused(void **state)
 	REFUSED(IPC_BROKER, done);
 	m = message(IPC_LOG);
 	m.log.priority = 8;
+	REFUSED(IPC_BROKER, log);
+	m.log.priority = LOG_CRIT;
 	REFUSED(IPC_BROKER, log);
 	m = message(IPC_LOG);
 	memset(m.log.line, 'x', sizeof(m.log.line));
