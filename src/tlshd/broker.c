@@ -230,7 +230,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	b->settings = fresh;
 	apply_log_level(b->settings);
 	keys_configure(b->keys, b->settings->keyrings);
-	ktls_load_module();
+	ktls_load_module(-1);
 	pool_retire(b);
 	pool_spawn(b);
 	pool_dispatch(b);
@@ -324,7 +324,7 @@ static int start(struct broker *b)
 	r = keys_open(&b->keys, b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
-	r = ktls_load_module();
+	r = ktls_load_module(-1);
 	if (r < 0)
 		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
 			    "until it is; try modprobe tls",

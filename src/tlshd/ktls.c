@@ -13,17 +13,24 @@
 
 #include "common/log.h"
 
-int ktls_load_module(void)
+static int ask_for_module(int fd)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 ? -errno : 0;
+}
+
+int ktls_load_module(int lost)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r;
 
 	if (fd < 0) /* no IPv4 here */
 		fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0 && lost >= 0)
+		return ask_for_module(lost);
+	if (fd < 0) /* the unit has seen to it */
+		return access("/sys/module/tls", F_OK) == 0 ? 0 : -errno;
 	/* A socket that is not connected cannot take the ULP, but the module is loaded by then. */
-	r = setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 ? -errno : 0;
+	r = ask_for_module(fd);
 	close(fd);
 	return r == -ENOTCONN ? 0 : r;
 }

@@ -7,10 +7,12 @@
 /**
  * ktls_load_module() - have the kernel load its tls module, which only a process with
  * CAP_NET_ADMIN can.
+ * @lost: a connected TCP socket that is good for closing only, -1 for none; where the unit forbids
+ *	us Internet sockets of our own, it serves
  *
  * Return: 0; -ENOENT when the kernel has no TLS; another negative errno.
  */
-int ktls_load_module(void);
+int ktls_load_module(int lost);
 
 /**
  * ktls_start() - switch @fd to kTLS, both directions.
