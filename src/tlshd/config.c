@@ -178,8 +178,9 @@ config *config_parse(const char *name, const char *text, gsize len, GError **err
 	c->path = g_strdup(name);
 	/* GLib takes an empty text for an error. */
 	if (len && !g_key_file_load_from_data(file, text, len, G_KEY_FILE_NONE, &problem)) {
-		g_set_error(error, problem->domain, problem->code, "%s: %s", name,
-			    problem->message);
+		g_autofree char *escaped = log_escape_line(problem->message); /* it quotes the file */
+
+		g_set_error(error, problem->domain, problem->code, "%s: %s", name, escaped);
 		return NULL;
 	}
 	if (!get_number(name, file, "debug", "loglevel", 9, &c->loglevel, error) ||

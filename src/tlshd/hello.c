@@ -142,7 +142,9 @@ size_t hello_identities(const struct hello *h, GPtrArray **out)
 		return 0;
 	body.data = message->data + MESSAGE_HEADER;
 	body.size = message->len - MESSAGE_HEADER;
-	if (gnutls_ext_raw_parse(&offer, take_extension, &body, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO) < 0)
+	if (gnutls_ext_raw_parse(&offer, take_extension, &body, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO) < 0) {
+		g_ptr_array_set_size(offer.list, 0); /* nothing is looked up for a malformed one */
 		return 0;
+	}
 	return offer.n;
 }

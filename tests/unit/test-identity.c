@@ -54,7 +54,7 @@ static void malformed_identity_is_refused_with_its_reason(void **state)
 		"NVMe0R01 nqn.a  nqn.b",
 		"NVMe1R01 nqn.a nqn.b",
 		"NVMe1R01 nqn.a nqn.b !!!",
-		"NVMe1R02 nqn.a nqn.b " DIGEST, /* a digest of the other hash */
+		("NVMe1R02 nqn.a nqn.b " DIGEST), /* a digest of the other hash */
 		"NVMe0R01 iqn.a nqn.b",
 	};
 

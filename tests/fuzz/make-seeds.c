@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Writes the kept corpora of the daemon's targets: make-seeds DIRECTORY. Run it by hand, commit the files. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <glib/gstdio.h>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+
+#include "netlink/attributes.h"
+#include "netlink/handshake.h"
+#include "tlshd/ipc.h"
+#include "tls13.h"
+
+static const char *top;
+
+static void save(const char *target, const char *name, const void *data, size_t len)
+{
+	g_autofree char *dir = g_strdup_printf("%s/%s", top, target);
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+
+	g_mkdir_with_parents(dir, 0755);
+	if (!g_file_set_contents(path, data, (gssize)len, NULL))
+		exit(EXIT_FAILURE);
+}
+
+static void attribute(GByteArray *m, uint16_t type, const void *data, size_t len)
+{
+	const struct nlattr header = {.nla_len = (uint16_t)(NLA_HDRLEN + len), .nla_type = type};
+
+	g_byte_array_append(m, (const guint8 *)&header, sizeof(header));
+	g_byte_array_append(m, data, (guint)len);
+	while (m->len % NLA_ALIGNTO)
+		g_byte_array_append(m, (const guint8 *)"", 1);
+}
+
+static void number(GByteArray *m, uint16_t type, uint32_t value)
+{
+	attribute(m, type, &value, sizeof(value));
+}
+
+static void netlink(const char *name, uint32_t side, uint32_t auth, bool full)
+{
+	g_autoptr(GByteArray) m = g_byte_array_new();
+	const struct genlmsghdr header = {.cmd = HANDSHAKE_CMD_ACCEPT, .version = 1};
+
+	g_byte_array_append(m, (const guint8 *)&header, sizeof(header));
+	number(m, HANDSHAKE_ACCEPT_SOCKFD, 9);
+	number(m, HANDSHAKE_ACCEPT_MESSAGE_TYPE, side);
+	number(m, HANDSHAKE_ACCEPT_TIMEOUT, 10000);
+	number(m, HANDSHAKE_ACCEPT_AUTH_MODE, auth);
+	number(m, HANDSHAKE_ACCEPT_PEER_IDENTITY, side == HANDSHAKE_CLIENT ? 0x1234567 : 0);
+	if (full) {
+		g_autoptr(GByteArray) nest = g_byte_array_new();
+
+		number(nest, HANDSHAKE_CERT_CERT, 17);
+		number(nest, HANDSHAKE_CERT_PRIVKEY, 18);
+		attribute(m, HANDSHAKE_ACCEPT_CERTIFICATE, nest->data, nest->len);
+		attribute(m, HANDSHAKE_ACCEPT_PEERNAME, "target.example", 15);
+		number(m, HANDSHAKE_ACCEPT_KEYRING, 0x765432);
+	}
+	save("netlink", name, m->data, m->len);
+}
+
+static void ipc(const char *name, uint32_t type, size_t len)
+{
+	struct {
+		uint8_t reader;
+		union ipc_message m;
+	} __attribute__((packed)) seed = {.reader = type == IPC_JOB || type == IPC_KEY};
+
+	seed.m.header.type = type;
+	seed.m.header.job = 1;
+	if (type == IPC_JOB) {
+		seed.m.job.side = HANDSHAKE_CLIENT;
+		seed.m.job.psk.len = 32;
+		strcpy(seed.m.job.identity, TLS13_IDENTITY);
+	}
+	save("ipc", name, &seed, 1 + len);
+}
+
+static void config(const char *name, const char *text)
+{
+	save("config", name, text, strlen(text));
+}
+
+static void hello(const char *name, uint8_t piece, const GByteArray *record)
+{
+	g_autoptr(GByteArray) m = g_byte_array_new();
+
+	g_byte_array_append(m, &piece, 1);
+	g_byte_array_append(m, record->data, record->len);
+	save("hello", name, m->data, m->len);
+}
+
+struct item {
+	uint8_t type, len;
+	uint8_t data[40];
+};
+
+static void session(const char *target, const char *name, uint8_t flags, const GByteArray *first,
+		    const struct item *items, size_t n)
+{
+	g_autoptr(GByteArray) m = g_byte_array_new();
+	const uint8_t header[] = {flags, (uint8_t)(first->len >> 8), (uint8_t)first->len};
+
+	g_byte_array_append(m, header, sizeof(header));
+	g_byte_array_append(m, first->data, first->len);
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t record[] = {items[i].type, 0, items[i].len};
+
+		g_byte_array_append(m, record, sizeof(record));
+		g_byte_array_append(m, items[i].data, items[i].len);
+	}
+	save(target, name, m->data, m->len);
+}
+
+int main(int argc, char **argv)
+{
+	const struct item ccs = {20 | 0x80, 1, {1}}, sealed_ccs = {20, 1, {1}}, fin = {22, 36, {20, 0, 0, 32}};
+	const struct item ee = {22, 6, {8, 0, 0, 2, 0, 0}}, alert = {21, 2, {2, 40}};
+	const struct item update = {22, 5, {24, 0, 0, 1, 1}}, data = {23, 4, "data"};
+	g_autoptr(GByteArray) client = tls13_client_hello();
+	g_autoptr(GByteArray) server = tls13_server_hello();
+	GByteArray http = {(guint8 *)"GET / HTTP/1.1\r\n\r\n", 18};
+
+	if (argc != 2)
+		return EXIT_FAILURE;
+	top = argv[1];
+	netlink("server", HANDSHAKE_SERVER, HANDSHAKE_PSK, false);
+	netlink("client", HANDSHAKE_CLIENT, HANDSHAKE_PSK, false);
+	netlink("x509", HANDSHAKE_CLIENT, HANDSHAKE_X509, true);
+	ipc("job", IPC_JOB, sizeof(struct ipc_job));
+	ipc("key", IPC_KEY, sizeof(struct ipc_key));
+	ipc("ran", IPC_RAN, sizeof(struct ipc_ran));
+	ipc("lookup", IPC_LOOKUP, sizeof(struct ipc_lookup));
+	ipc("done", IPC_DONE, sizeof(struct ipc_done));
+	ipc("log", IPC_LOG, sizeof(struct ipc_log));
+	config("full", "[debug]\nloglevel=1\ntls=2\nnl=0\n[authenticate]\nkeyrings=.nvme;123\n"
+		       "psk.sha384_compat=true\n[tlshd]\nworkers=2\n");
+	config("x509", "# ktls-utils\n[authenticate.client]\nx509.truststore=/etc/a\n"
+		       "x509.private_key=/etc/b\n[authenticate.server]\nx509.certificat=/c\n");
+	config("strange", "[debgu]\nlogelvel = 3\n[debug]\nloglevel = 3 x\n");
+	hello("whole", 255, client);
+	hello("bytes", 0, client);
+	hello("http", 3, &http);
+	session("server", "handshake", 7, client, (struct item[]){ccs, fin}, 2);
+	session("server", "late", 15, client, (struct item[]){fin}, 1);
+	session("server", "bytes", 23, client, (struct item[]){fin}, 1);
+	session("server", "key-update", 7, client, (struct item[]){update, fin}, 2);
+	session("server", "sealed-ccs", 7, client, (struct item[]){sealed_ccs}, 1);
+	session("server", "data", 7, client, (struct item[]){fin, data}, 2);
+	session("server", "alert", 7, client, (struct item[]){alert}, 1);
+	session("server", "plain", 0, client, (struct item[]){ccs, alert}, 2);
+	session("server", "http", 0, &http, NULL, 0);
+	session("client", "handshake", 6, server, (struct item[]){ccs, ee, fin}, 3);
+	session("client", "data", 6, server, (struct item[]){ee, fin, data}, 3);
+	session("client", "key-update", 6, server, (struct item[]){ee, update, fin}, 3);
+	session("client", "alert", 6, server, (struct item[]){alert}, 1);
+	session("client", "plain-alert", 0, server, (struct item[]){alert}, 1);
+	session("client", "http", 0, &http, NULL, 0);
+	return EXIT_SUCCESS;
+}

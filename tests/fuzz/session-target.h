@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fuzzes a session of SIDE, over a socket pair. The input: a byte of enum flags; the length, in two
+ * bytes, of the peer's first flight, and that flight; then records, each of a type, a length in two
+ * bytes and the content, which go out encrypted where both ends have keys by then; not so one whose
+ * type has its highest bit set.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tlshd/session.h"
+#include "tls13.h"
+
+enum flags { FIX_BINDER = 1, FIX_FINISHED = 2, SEAL = 4, ANSWER_LATE = 8, BYTE_BY_BYTE = 16 };
+
+struct target {
+	struct session *s;
+	struct tls13 peer;
+	int fd[2]; /* the session's, the peer's */
+	uint8_t flags;
+	char *asked;
+	int result;
+};
+
+static struct engine engine;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_line(int priority, const char *line)
+{
+	if (strpbrk(line, "\n\r\033"))
+		abort();
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	char *why;
+
+	log_set_sink(check_line);
+	log_set_level(5);
+	return engine_init(&engine, false, &why);
+}
+
+static void answer(struct target *t)
+{
+	secret psk = {.len = 32};
+
+	memset(psk.data, TLS13_PSK_BYTE, psk.len);
+	session_give_key(t->s, strcmp(t->asked, TLS13_IDENTITY) == 0 ? 0 : -ENOKEY, &psk);
+}
+
+static void lookup(void *ctx, const char *identity)
+{
+	struct target *t = ctx;
+
+	g_free(t->asked);
+	t->asked = g_strdup(identity);
+	if (!(t->flags & ANSWER_LATE))
+		answer(t);
+}
+
+static void hear(struct target *t);
+
+static void step(struct target *t)
+{
+	for (int i = 0; t->result == -EAGAIN && i < 20; i++) {
+		t->result = session_step(t->s);
+		if (t->result != -EAGAIN || session_wait(t->s) != SESSION_WAIT_KEY)
+			break;
+		answer(t);
+	}
+	hear(t);
+}
+
+/* What the session sends: its hello for the keys, the rest for the transcript. */
+static void hear(struct target *t)
+{
+	uint8_t bytes[16384];
+	ssize_t n = recv(t->fd[1], bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	for (ssize_t at = 0; at + 5 <= n;) {
+		size_t len = 5 + ((size_t)bytes[at + 3] << 8 | bytes[at + 4]);
+
+		if (at + (ssize_t)len > n)
+			break;
+		if (t->peer.keyed)
+			tls13_open(&t->peer, SIDE == HANDSHAKE_SERVER, bytes + at, len);
+		tls13_heard(&t->peer, bytes + at, len);
+		if (SIDE == HANDSHAKE_SERVER && !t->peer.keyed && bytes[at] == 22)
+			tls13_key(&t->peer, bytes + at, len);
+		at += (ssize_t)len;
+	}
+}
+
+static void tell(struct target *t, const uint8_t *bytes, size_t len)
+{
+	size_t piece = t->flags & BYTE_BY_BYTE ? 1 : MAX(len, 1);
+
+	for (size_t at = 0; at < len && t->result == -EAGAIN; at += piece) {
+		if (send(t->fd[1], bytes + at, MIN(piece, len - at), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			return;
+		step(t);
+	}
+}
+
+static void say_record(struct target *t, uint8_t type, const uint8_t *data, size_t len)
+{
+	g_autoptr(GByteArray) record = NULL;
+
+	if (t->peer.keyed && t->flags & SEAL && !(type & 0x80)) {
+		record = tls13_seal(&t->peer, SIDE == HANDSHAKE_CLIENT, type, data, len,
+				    t->flags & FIX_FINISHED);
+	} else {
+		const uint8_t header[] = {type & 0x7f, 3, 3, (uint8_t)(len >> 8), (uint8_t)len};
+
+		record = g_byte_array_new();
+		g_byte_array_append(record, header, sizeof(header));
+		g_byte_array_append(record, data, (guint)len);
+	}
+	tell(t, record->data, record->len);
+}
+
+static void say_hello(struct target *t, const uint8_t *data, size_t len)
+{
+	g_autofree uint8_t *hello = g_malloc(len + 1);
+
+	memcpy(hello, data, len);
+	if (SIDE == HANDSHAKE_SERVER) {
+		if (t->flags & FIX_BINDER)
+			tls13_fix_binder(hello, len);
+		tls13_heard(&t->peer, hello, len);
+	} else {
+		g_autoptr(GByteArray) theirs = g_byte_array_new();
+
+		step(t); /* sends its hello, which is in the transcript then */
+		g_byte_array_append(theirs, t->peer.transcript->data, t->peer.transcript->len);
+		tls13_heard(&t->peer, hello, len);
+		tls13_key(&t->peer, theirs->data, theirs->len);
+	}
+	tell(t, hello, len);
+}
+
+static void check(const struct target *t)
+{
+	const struct session_outcome *o = session_outcome(t->s);
+
+	if (t->result == -EAGAIN)
+		return;
+	if (t->result == 0 && o->status)
+		abort();
+	if (t->result < 0 && (!o->status || !o->cause[0] || strpbrk(o->cause, "\n\r\033")))
+		abort();
+	if (o->alert_sent < -1 || o->alert_sent > 255)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct target t = {.result = -EAGAIN};
+	secret psk = {.len = 32};
+	struct session_params p = {.engine = &engine, .side = SIDE, .identity = TLS13_IDENTITY,
+				   .psk = &psk, .lookup = lookup, .ctx = &t};
+	size_t len;
+
+	if (size < 3 || socketpair(AF_UNIX, SOCK_STREAM, 0, t.fd) < 0)
+		return 0;
+	memset(psk.data, TLS13_PSK_BYTE, psk.len);
+	tls13_init(&t.peer);
+	p.fd = t.fd[0];
+	t.s = session_new(&p);
+	t.flags = data[0];
+	len = MIN((size_t)data[1] << 8 | data[2], size - 3);
+	say_hello(&t, data + 3, len);
+	data += 3 + len;
+	size -= 3 + len;
+	while (size >= 3 && t.result == -EAGAIN) {
+		len = MIN((size_t)data[1] << 8 | data[2], MIN(size - 3, 16384));
+		say_record(&t, data[0], data + 3, len);
+		data += 3 + len;
+		size -= 3 + len;
+	}
+	shutdown(t.fd[1], SHUT_WR);
+	for (int i = 0; i < 3; i++) /* GnuTLS first takes what there is of a record */
+		step(&t);
+	if (t.result == -EAGAIN) /* after the end of its peer it cannot be waiting */
+		abort();
+	check(&t);
+	session_free(t.s);
+	g_free(t.asked);
+	tls13_clear(&t.peer);
+	close(t.fd[0]);
+	close(t.fd[1]);
+	return 0;
+}
