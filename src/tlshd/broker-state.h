@@ -106,8 +106,8 @@ const char *side_name(enum handshake_side side);
 int pool_open(struct broker *b);
 
 /**
- * pool_dispatch() - look at accepted jobs, and give ready ones to workers, as many as there is room
- * for; a few at a time, the kernel comes first.
+ * pool_dispatch() - have accepted jobs looked at, and ready ones given to workers as long as there
+ * is room: soon and one at a time, for the kernel comes before each.
  */
 void pool_dispatch(struct broker *b);
 

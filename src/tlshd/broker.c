@@ -15,7 +15,7 @@
 #include "tlshd/sandbox.h"
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
-#define WAKE_BATCH 4
+#define WAKE_BATCH 2
 /* ACCEPTs that may fail in a row. */
 #define ACCEPT_ERRORS_MAX 64
 
