@@ -79,8 +79,9 @@ static const char *check_fields(const union ipc_message *m)
 		return is_string(m->done.cause, sizeof(m->done.cause)) ? NULL
 								       : "a cause without end";
 	case IPC_LOG:
-		if (m->log.priority > LOG_DEBUG)
-			return "a log priority that does not exist";
+		/* What is above an error goes to every terminal of the machine. */
+		if (m->log.priority < LOG_ERR || m->log.priority > LOG_DEBUG)
+			return "a line of a priority that is not a worker's";
 		return is_string(m->log.line, sizeof(m->log.line)) ? NULL : "a line without end";
 	default:
 		return NULL;

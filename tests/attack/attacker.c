@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A worker that a peer has taken over, in a tlshd of its own that is never installed: the linker
+ * leads sandbox_worker() and session_new() through here. TLSHD_ATTACK says what it tries, once,
+ * with its first job from number 3 on; TLSHD_ATTACK_FLAG is a file that makes it once; the number
+ * of a key that it was not given is in TLSHD_ATTACK_KEY.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <keyutils.h>
+
+#include "common/log.h"
+#include "tlshd/ipc.h"
+#include "tlshd/sandbox.h"
+#include "tlshd/session.h"
+
+#define FIRST_JOB 3
+
+int __real_sandbox_worker(void);
+int __wrap_sandbox_worker(void);
+struct session *__real_session_new(const struct session_params *params);
+struct session *__wrap_session_new(const struct session_params *params);
+
+static const char *attack;
+static key_serial_t key;
+static int sock = -1;
+static pid_t broker;
+static bool mine;
+
+/* The one descriptor of the broker's. */
+static int find_sock(void)
+{
+	for (int fd = 3; fd < 1024; fd++) {
+		int type;
+		socklen_t len = sizeof(type);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET)
+			return fd;
+	}
+	return -1;
+}
+
+/* ---- system calls ---- */
+
+static void tell(const char *what, long result)
+{
+	if (result >= 0)
+		log_line(LOG_ERR, "attack: %s SUCCEEDED", what);
+	else
+		log_line(LOG_NOTICE, "attack: %s refused: %s", what, strerror(errno));
+}
+
+#define TRY(call) tell(#call, (long)(call))
+
+static long read_broker(void)
+{
+	char byte;
+	struct iovec here = {&byte, 1}, there = {(void *)(uintptr_t)&attack, 1};
+
+	return process_vm_readv(broker, &here, 1, &there, 1, 0);
+}
+
+static long open_of_broker(const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)broker, name);
+	return open(path, O_RDONLY);
+}
+
+/* What user, capabilities and keyrings alone refuse. */
+static void try_with_every_call(void)
+{
+	char bytes[64];
+
+	TRY(open("/etc/shadow", O_RDONLY));
+	TRY(open_of_broker("mem"));
+	TRY(open_of_broker("environ"));
+	TRY(ptrace(PTRACE_SEIZE, broker, 0, 0));
+	TRY(read_broker());
+	TRY(kill(broker, SIGKILL));
+	TRY(keyctl_read(key, bytes, sizeof(bytes)));
+	TRY(keyctl_link(key, KEY_SPEC_SESSION_KEYRING));
+	TRY(keyctl_search(KEY_SPEC_SESSION_KEYRING, "psk", "NVMe", 0));
+	TRY(keyctl_setperm(key, 0x3f3f3f3f));
+	TRY(setuid(0));
+	TRY(mount("none", "/mnt", "tmpfs", 0, NULL));
+}
+
+/* The same and more, with the list of system calls in force. */
+static void try_all(void)
+{
+	char *const argv[] = {(char *)"/bin/sh", NULL};
+
+	try_with_every_call();
+	TRY(execve(argv[0], argv, NULL));
+	TRY(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+	TRY(socket(AF_INET, SOCK_STREAM, 0));
+	TRY(socket(AF_NETLINK, SOCK_RAW, 16));
+	TRY(socket(AF_UNIX, SOCK_STREAM, 0));
+	TRY(open("/tmp/planted", O_CREAT | O_WRONLY, 0644));
+	TRY(open("/dev/null", O_RDONLY));
+	TRY(unshare(CLONE_NEWUSER));
+	TRY(mmap(NULL, 4096, PROT_EXEC | PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+	TRY(syscall(SYS_io_uring_setup, 8, NULL));
+	TRY(syscall(SYS_keyctl, 11, key, NULL, 0));
+}
+
+/* ---- messages ---- */
+
+static void say(const void *bytes, size_t len)
+{
+	if (send(sock, bytes, len, MSG_NOSIGNAL) < 0)
+		_exit(3); /* the broker has ended us, or is about to */
+}
+
+static void say_done(uint32_t job, uint32_t status)
+{
+	struct ipc_done m = {.header = {IPC_DONE, job}, .status = status, .alert_sent = -1,
+			     .alert_received = -1, .cause = "a lie"};
+
+	say(&m, sizeof(m));
+}
+
+static void say_lookup(uint32_t job, unsigned int i)
+{
+	struct ipc_lookup m = {.header = {IPC_LOOKUP, job}};
+
+	snprintf(m.identity, sizeof(m.identity), "NVMe0R01 nqn.host nqn.io-%u", i);
+	say(&m, sizeof(m));
+}
+
+static void say_log(int priority, const char *line)
+{
+	struct ipc_log m = {.header = {IPC_LOG, 0}, .priority = (uint32_t)priority};
+
+	g_strlcpy(m.line, line, sizeof(m.line));
+	say(&m, sizeof(m));
+}
+
+/* A whole message with more descriptors than fit. */
+static void say_descriptors(uint32_t job)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(16 * sizeof(int))];
+	} control = {0};
+	struct ipc_ran m = {.header = {IPC_RAN, job}};
+	struct iovec vec = {&m, sizeof(m)};
+	struct msghdr msg = {.msg_iov = &vec, .msg_iovlen = 1, .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(16 * sizeof(int));
+	for (int i = 0; i < 16; i++)
+		memcpy(CMSG_DATA(c) + (size_t)i * sizeof(int), &(int){2}, sizeof(int));
+	if (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0)
+		_exit(3);
+}
+
+static void send_messages(uint32_t job)
+{
+	static char huge[8192];
+	struct ipc_header header = {99, job};
+	struct ipc_lookup endless = {.header = {IPC_LOOKUP, job}};
+
+	if (strcmp(attack, "short") == 0) {
+		say("abc", 3);
+	} else if (strcmp(attack, "long") == 0) {
+		memcpy(huge, &(struct ipc_header){IPC_RAN, job}, sizeof(header));
+		say(huge, sizeof(huge));
+	} else if (strcmp(attack, "type") == 0) {
+		say(&header, sizeof(header));
+	} else if (strcmp(attack, "direction") == 0) {
+		struct ipc_key m = {.header = {IPC_KEY, job}};
+
+		say(&m, sizeof(m));
+	} else if (strcmp(attack, "endless") == 0) {
+		memset(endless.identity, 'x', sizeof(endless.identity));
+		say(&endless, sizeof(endless));
+	} else if (strcmp(attack, "descriptors") == 0) {
+		say_descriptors(job);
+	} else if (strcmp(attack, "unknown") == 0) {
+		say_done(123456, 0);
+	} else if (strcmp(attack, "foreign") == 0) {
+		for (uint32_t other = 1; other < FIRST_JOB; other++)
+			say_done(other, 0);
+	} else if (strcmp(attack, "twice") == 0) {
+		say_done(job, EPROTO);
+		say_done(job, EPROTO);
+	} else if (strcmp(attack, "lookups") == 0) {
+		for (unsigned int i = 0; i < 10000; i++)
+			say_lookup(job, i);
+	} else if (strcmp(attack, "success") == 0) {
+		say_done(job, 0);
+	} else if (strcmp(attack, "emergency") == 0) {
+		say_log(LOG_EMERG, "everybody shall read this");
+	} else if (strcmp(attack, "log") == 0) {
+		for (unsigned int i = 0; i < 20000; i++)
+			say_log(LOG_ERR, "two\nlines \033[31m and a lie");
+	}
+}
+
+int __wrap_sandbox_worker(void)
+{
+	const char *flag = getenv("TLSHD_ATTACK_FLAG"), *serial = getenv("TLSHD_ATTACK_KEY");
+	int fd;
+
+	attack = getenv("TLSHD_ATTACK");
+	if (attack && flag && (fd = open(flag, O_CREAT | O_EXCL | O_WRONLY, 0600)) >= 0) {
+		close(fd);
+		mine = true;
+		sock = find_sock();
+		broker = getppid();
+		key = serial ? (key_serial_t)strtol(serial, NULL, 0) : 1;
+		if (strcmp(attack, "calls") == 0)
+			try_with_every_call();
+	}
+	return __real_sandbox_worker();
+}
+
+struct session *__wrap_session_new(const struct session_params *params)
+{
+	if (mine && params->job >= FIRST_JOB) {
+		mine = false;
+		log_line(LOG_NOTICE, "attack: %s begins, job %u", attack, params->job);
+		if (strcmp(attack, "calls") == 0)
+			try_all();
+		else
+			send_messages(params->job);
+		log_line(LOG_NOTICE, "attack: %s ends", attack);
+	}
+	return __real_session_new(params);
+}
