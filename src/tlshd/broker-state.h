@@ -10,6 +10,7 @@
 
 #include "common/keyring.h"
 #include "netlink/handshake.h"
+#include "tlshd/acceptor.h"
 #include "tlshd/broker.h"
 #include "tlshd/deadlines.h"
 #include "tlshd/ipc.h"
@@ -60,6 +61,7 @@ struct broker {
 	config *settings;
 	sd_event *event;
 	struct handshake *kernel;
+	struct acceptor *acceptor; /* NULL where one thread has to do */
 	sd_event_source *kernel_source;
 	sd_event_source *more;	  /* ready jobs that are still to be handed over */
 	sd_event_source *respawn; /* of workers that could not be started at once */

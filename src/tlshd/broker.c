@@ -57,20 +57,14 @@ static void start_client(struct broker *b, struct job *j, const struct handshake
 	job_make_ready(b, j);
 }
 
-/*
- * What is to be done at once: learn the keyring, before the next ACCEPT adds another to the
- * process keyring. All else waits until the kernel's queue is empty.
- */
-static void take_request(struct broker *b, const struct handshake_request *req)
+/* All that takes time waits until the kernel's queue is empty. */
+static void take_request(void *ctx, const struct accepted *one)
 {
-	int keyring = req->keyring;
+	const struct handshake_request *req = &one->req;
+	struct broker *b = ctx;
 	struct job *j = job_new(b, req);
 
-	if (!keyring) {
-		b->process_keyring_used = true;
-		keyring = keyring_process_only();
-	}
-	j->keyring = MAX(keyring, 0);
+	j->keyring = one->keyring;
 	if (req->auth != HANDSHAKE_PSK) {
 		job_finish(b, j, EOPNOTSUPP, NULL,
 			   req->auth == HANDSHAKE_X509
@@ -81,6 +75,7 @@ static void take_request(struct broker *b, const struct handshake_request *req)
 	keys_use_keyring(b->keys, j->keyring);
 	if (j->side == HANDSHAKE_CLIENT)
 		start_client(b, j, req);
+	pool_dispatch(b);
 }
 
 /* Takes every request that the kernel has. */
@@ -89,30 +84,15 @@ static void drain(struct broker *b)
 	unsigned int errors = 0;
 
 	while (errors < ACCEPT_ERRORS_MAX) {
-		struct handshake_request req;
-		const char *why = NULL;
-		int r;
+		struct accepted one;
+		int r = accept_one(b->kernel, &b->process_keyring_used, &one);
 
-		if (b->process_keyring_used)
-			b->process_keyring_used = keyring_process_clear() < 0;
-		r = handshake_accept(b->kernel, &req, &why);
 		if (r == -EAGAIN)
 			return;
-		if (r == 0) {
-			take_request(b, &req);
-			continue;
-		}
-		errors++;
-		b->process_keyring_used = true;
-		if (r == -EBADMSG) {
-			log_error("the kernel's request is refused: %s", why);
-			if (req.sockfd >= 0) {
-				handshake_done(b->kernel, req.sockfd, EPROTO, 0);
-				close(req.sockfd);
-			}
-		} else {
-			log_error("ACCEPT failed: %s", g_strerror(-r));
-		}
+		if (r == 0)
+			take_request(b, &one);
+		else
+			errors++;
 	}
 	log_error("%u requests in a row could not be taken; waiting for the next", errors);
 }
@@ -129,7 +109,6 @@ static int on_kernel(sd_event_source *source, int fd, uint32_t events, void *use
 	else
 		log_debug(6, "netlink: %d READY", r);
 	drain(b);
-	pool_dispatch(b);
 	stats_notify(&b->stats, g_hash_table_size(b->jobs));
 	return 0;
 }
@@ -191,9 +170,9 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	sd_notify(0, "STOPPING=1");
 	b->kernel_source = sd_event_source_disable_unref(b->kernel_source);
 	handshake_leave(b->kernel);
+	acceptor_stop(g_steal_pointer(&b->acceptor));
 	/* What the kernel queued before we left counts on us. */
 	drain(b);
-	pool_dispatch(b);
 	b->stopping = true;
 	log_info("stopping; %u handshakes in flight are finished first", g_hash_table_size(b->jobs));
 	jobs_stop_when_done(b);
@@ -308,6 +287,15 @@ static int open_loop(struct broker *b)
 	return r < 0 ? fatal("event loop", r) : 0;
 }
 
+/* On one CPU there is nobody to help. Born in the sandbox, and before we use our process keyring. */
+static void start_acceptor(struct broker *b)
+{
+	int r = g_get_num_processors() > 1 ? acceptor_start(&b->acceptor, b->event, take_request, b) : 0;
+
+	if (r < 0)
+		log_warning("no second thread for the kernel's queue: %s", g_strerror(-r));
+}
+
 static int start(struct broker *b)
 {
 	int r;
@@ -338,6 +326,7 @@ static int start(struct broker *b)
 	r = sandbox_broker(); /* before the first worker, that all are born alike */
 	if (r < 0)
 		return r;
+	start_acceptor(b);
 	pool_spawn(b);
 	if (!pool_size(b))
 		return fatal("no worker could be started", -EAGAIN);
@@ -347,6 +336,7 @@ static int start(struct broker *b)
 static void end(struct broker *b)
 {
 	pool_close(b);
+	acceptor_stop(b->acceptor);
 	handshake_close(b->kernel);
 	sd_event_source_disable_unref(b->kernel_source);
 	sd_event_source_disable_unref(b->respawn);

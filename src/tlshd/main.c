@@ -86,7 +86,8 @@ static void demote(int signal)
 
 /*
  * The kernel drops connections when its queue of a handful is not drained at once, so the broker
- * goes first. The unit has it so; started by hand we do it ourselves.
+ * goes first. The unit has it so; started by hand we do it ourselves. Our second thread inherits it,
+ * workers give it up.
  */
 static void raise_priority(void)
 {
@@ -96,7 +97,7 @@ static void raise_priority(void)
 	signal(SIGXCPU, demote);
 	setrlimit(RLIMIT_RTTIME, &fuse);
 	if ((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_OTHER &&
-	    sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first) < 0)
+	    sched_setscheduler(0, SCHED_RR, &first) < 0)
 		log_warning("no real-time priority (%m): storms of connections may overflow the "
 			    "kernel's queue");
 }
