@@ -126,19 +126,20 @@ static void acceptor_free(struct acceptor *a)
 	g_free(a);
 }
 
-int acceptor_start(struct acceptor **out, sd_event *event,
+int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
 		   void (*taken)(void *ctx, const struct accepted *), void *ctx)
 {
 	struct acceptor *a = g_new0(struct acceptor, 1);
 	sigset_t all, before;
 	int r;
 
+	a->kernel = kernel;
 	a->taken = taken;
 	a->ctx = ctx;
 	a->queue = g_async_queue_new_full(g_free);
 	a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	a->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = a->wake < 0 || a->stop < 0 ? -errno : handshake_open(&a->kernel);
+	r = a->wake < 0 || a->stop < 0 ? -errno : 0;
 	if (r >= 0)
 		r = sd_event_add_io(event, &a->source, a->wake, EPOLLIN, on_wake, a);
 	if (r >= 0) /* as urgent as the kernel's own word */

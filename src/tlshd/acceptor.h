@@ -40,11 +40,12 @@ int accept_one(struct handshake *h, bool *used, struct accepted *out);
 
 /**
  * acceptor_start() - start the thread. To be called before this process uses its process keyring.
+ * @kernel: a connection of its own; taken over, also on failure
  * @taken: called in @event's loop for each request
  *
  * Return: 0 or a negative errno.
  */
-int acceptor_start(struct acceptor **out, sd_event *event,
+int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
 		   void (*taken)(void *ctx, const struct accepted *), void *ctx);
 
 /** acceptor_stop() - leave the group, end the thread, hand over what it has taken. NULL is fine. */

@@ -226,9 +226,9 @@ static int fatal(const char *what, int err)
 	return err;
 }
 
-static int open_kernel(struct broker *b)
+static int open_kernel(struct handshake **out)
 {
-	int r = handshake_open(&b->kernel);
+	int r = handshake_open(out);
 
 	if (r == -EPROTONOSUPPORT) {
 		log_error("this kernel has no TLS handshake upcall; it needs Linux 6.5 or newer with "
@@ -287,17 +287,9 @@ static int open_loop(struct broker *b)
 	return r < 0 ? fatal("event loop", r) : 0;
 }
 
-/* On one CPU there is nobody to help. Born in the sandbox, and before we use our process keyring. */
-static void start_acceptor(struct broker *b)
-{
-	int r = g_get_num_processors() > 1 ? acceptor_start(&b->acceptor, b->event, take_request, b) : 0;
-
-	if (r < 0)
-		log_warning("no second thread for the kernel's queue: %s", g_strerror(-r));
-}
-
 static int start(struct broker *b)
 {
+	struct handshake *second = NULL;
 	int r;
 
 	apply_log_level(b->settings);
@@ -317,7 +309,9 @@ static int start(struct broker *b)
 		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
 			    "until it is; try modprobe tls",
 			    g_strerror(-r));
-	r = open_kernel(b);
+	r = open_kernel(&b->kernel);
+	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
+		r = open_kernel(&second);
 	if (r < 0)
 		return r;
 	r = open_loop(b);
@@ -326,7 +320,11 @@ static int start(struct broker *b)
 	r = sandbox_broker(); /* before the first worker, that all are born alike */
 	if (r < 0)
 		return r;
-	start_acceptor(b);
+	if (second) { /* born in the sandbox, and before we use our process keyring */
+		r = acceptor_start(&b->acceptor, b->event, second, take_request, b);
+		if (r < 0)
+			return fatal("a second thread for the kernel's queue", r);
+	}
 	pool_spawn(b);
 	if (!pool_size(b))
 		return fatal("no worker could be started", -EAGAIN);
