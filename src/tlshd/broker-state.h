@@ -10,6 +10,7 @@
 
 #include "common/keyring.h"
 #include "netlink/handshake.h"
+#include "tlshd/acceptor.h"
 #include "tlshd/broker.h"
 #include "tlshd/deadlines.h"
 #include "tlshd/ipc.h"
@@ -60,6 +61,7 @@ struct broker {
 	config *settings;
 	sd_event *event;
 	struct handshake *kernel;
+	struct acceptor *acceptor; /* NULL where one thread has to do */
 	sd_event_source *kernel_source;
 	sd_event_source *more;	  /* ready jobs that are still to be handed over */
 	sd_event_source *respawn; /* of workers that could not be started at once */
@@ -106,8 +108,8 @@ const char *side_name(enum handshake_side side);
 int pool_open(struct broker *b);
 
 /**
- * pool_dispatch() - look at accepted jobs, and give ready ones to workers, as many as there is room
- * for; a few at a time, the kernel comes first.
+ * pool_dispatch() - have accepted jobs looked at, and ready ones given to workers as long as there
+ * is room: soon and one at a time, for the kernel comes before each.
  */
 void pool_dispatch(struct broker *b);
 

@@ -15,7 +15,7 @@
 #include "tlshd/sandbox.h"
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
-#define WAKE_BATCH 4
+#define WAKE_BATCH 2
 /* ACCEPTs that may fail in a row. */
 #define ACCEPT_ERRORS_MAX 64
 
@@ -57,20 +57,14 @@ static void start_client(struct broker *b, struct job *j, const struct handshake
 	job_make_ready(b, j);
 }
 
-/*
- * What is to be done at once: learn the keyring, before the next ACCEPT adds another to the
- * process keyring. All else waits until the kernel's queue is empty.
- */
-static void take_request(struct broker *b, const struct handshake_request *req)
+/* All that takes time waits until the kernel's queue is empty. */
+static void take_request(void *ctx, const struct accepted *one)
 {
-	int keyring = req->keyring;
+	const struct handshake_request *req = &one->req;
+	struct broker *b = ctx;
 	struct job *j = job_new(b, req);
 
-	if (!keyring) {
-		b->process_keyring_used = true;
-		keyring = keyring_process_only();
-	}
-	j->keyring = MAX(keyring, 0);
+	j->keyring = one->keyring;
 	if (req->auth != HANDSHAKE_PSK) {
 		job_finish(b, j, EOPNOTSUPP, NULL,
 			   req->auth == HANDSHAKE_X509
@@ -81,6 +75,7 @@ static void take_request(struct broker *b, const struct handshake_request *req)
 	keys_use_keyring(b->keys, j->keyring);
 	if (j->side == HANDSHAKE_CLIENT)
 		start_client(b, j, req);
+	pool_dispatch(b);
 }
 
 /* Takes every request that the kernel has. */
@@ -89,30 +84,15 @@ static void drain(struct broker *b)
 	unsigned int errors = 0;
 
 	while (errors < ACCEPT_ERRORS_MAX) {
-		struct handshake_request req;
-		const char *why = NULL;
-		int r;
+		struct accepted one;
+		int r = accept_one(b->kernel, &b->process_keyring_used, &one);
 
-		if (b->process_keyring_used)
-			b->process_keyring_used = keyring_process_clear() < 0;
-		r = handshake_accept(b->kernel, &req, &why);
 		if (r == -EAGAIN)
 			return;
-		if (r == 0) {
-			take_request(b, &req);
-			continue;
-		}
-		errors++;
-		b->process_keyring_used = true;
-		if (r == -EBADMSG) {
-			log_error("the kernel's request is refused: %s", why);
-			if (req.sockfd >= 0) {
-				handshake_done(b->kernel, req.sockfd, EPROTO, 0);
-				close(req.sockfd);
-			}
-		} else {
-			log_error("ACCEPT failed: %s", g_strerror(-r));
-		}
+		if (r == 0)
+			take_request(b, &one);
+		else
+			errors++;
 	}
 	log_error("%u requests in a row could not be taken; waiting for the next", errors);
 }
@@ -129,7 +109,6 @@ static int on_kernel(sd_event_source *source, int fd, uint32_t events, void *use
 	else
 		log_debug(6, "netlink: %d READY", r);
 	drain(b);
-	pool_dispatch(b);
 	stats_notify(&b->stats, g_hash_table_size(b->jobs));
 	return 0;
 }
@@ -191,9 +170,9 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	sd_notify(0, "STOPPING=1");
 	b->kernel_source = sd_event_source_disable_unref(b->kernel_source);
 	handshake_leave(b->kernel);
+	acceptor_stop(g_steal_pointer(&b->acceptor));
 	/* What the kernel queued before we left counts on us. */
 	drain(b);
-	pool_dispatch(b);
 	b->stopping = true;
 	log_info("stopping; %u handshakes in flight are finished first", g_hash_table_size(b->jobs));
 	jobs_stop_when_done(b);
@@ -247,9 +226,9 @@ static int fatal(const char *what, int err)
 	return err;
 }
 
-static int open_kernel(struct broker *b)
+static int open_kernel(struct handshake **out)
 {
-	int r = handshake_open(&b->kernel);
+	int r = handshake_open(out);
 
 	if (r == -EPROTONOSUPPORT) {
 		log_error("this kernel has no TLS handshake upcall; it needs Linux 6.5 or newer with "
@@ -310,6 +289,7 @@ static int open_loop(struct broker *b)
 
 static int start(struct broker *b)
 {
+	struct handshake *second = NULL;
 	int r;
 
 	apply_log_level(b->settings);
@@ -329,7 +309,9 @@ static int start(struct broker *b)
 		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
 			    "until it is; try modprobe tls",
 			    g_strerror(-r));
-	r = open_kernel(b);
+	r = open_kernel(&b->kernel);
+	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
+		r = open_kernel(&second);
 	if (r < 0)
 		return r;
 	r = open_loop(b);
@@ -338,6 +320,11 @@ static int start(struct broker *b)
 	r = sandbox_broker(); /* before the first worker, that all are born alike */
 	if (r < 0)
 		return r;
+	if (second) { /* born in the sandbox, and before we use our process keyring */
+		r = acceptor_start(&b->acceptor, b->event, second, take_request, b);
+		if (r < 0)
+			return fatal("a second thread for the kernel's queue", r);
+	}
 	pool_spawn(b);
 	if (!pool_size(b))
 		return fatal("no worker could be started", -EAGAIN);
@@ -347,6 +334,7 @@ static int start(struct broker *b)
 static void end(struct broker *b)
 {
 	pool_close(b);
+	acceptor_stop(b->acceptor);
 	handshake_close(b->kernel);
 	sd_event_source_disable_unref(b->kernel_source);
 	sd_event_source_disable_unref(b->respawn);

@@ -17,6 +17,9 @@
 /* The broker sleeps within milliseconds; at this much in one go something is badly wrong. */
 #define RTTIME_USEC (2 * G_USEC_PER_SEC)
 
+/* Room for ten thousand peers that say nothing; 8 bytes each. */
+#define DESCRIPTORS 16384
+
 struct arguments {
 	char *config_path;
 	gboolean to_stderr;
@@ -65,15 +68,22 @@ static void find_worker_user(struct broker_options *options)
 	options->worker_gid = user ? user->pw_gid : 65534;
 }
 
-/* Every waiting peer is a descriptor of the broker. */
+/*
+ * Every waiting peer is a descriptor of the broker. The kernel lets a process with two threads wait
+ * for milliseconds whenever its table of them grows, so it grows now.
+ */
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
+	int fd;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	fd = dup2(STDIN_FILENO, (int)MIN(limit.rlim_cur, (rlim_t)DESCRIPTORS) - 1);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* The fuse: a broker that spins goes on at an ordinary priority. */
@@ -86,7 +96,8 @@ static void demote(int signal)
 
 /*
  * The kernel drops connections when its queue of a handful is not drained at once, so the broker
- * goes first. The unit has it so; started by hand we do it ourselves.
+ * goes first. The unit has it so; started by hand we do it ourselves. Our second thread inherits it,
+ * workers give it up.
  */
 static void raise_priority(void)
 {
@@ -96,7 +107,7 @@ static void raise_priority(void)
 	signal(SIGXCPU, demote);
 	setrlimit(RLIMIT_RTTIME, &fuse);
 	if ((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_OTHER &&
-	    sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first) < 0)
+	    sched_setscheduler(0, SCHED_RR, &first) < 0)
 		log_warning("no real-time priority (%m): storms of connections may overflow the "
 			    "kernel's queue");
 }

@@ -20,9 +20,6 @@
 #define UNRUN_MAX 16
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
 #define LOOKUPS_MAX 8
-/* Jobs looked at, and handed over, before the loop looks at the kernel again. */
-#define ACCEPTED_BATCH 4
-#define HAND_OVER_BATCH 2
 #define RESPAWN_USEC (1 * G_USEC_PER_SEC)
 #define DEFAULT_WORKERS_MAX 4
 
@@ -95,26 +92,27 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	return 0;
 }
 
-/* Looks at a few and hands over a few. Return: is there more of either that can be done? */
+/* One piece of work, the kernel comes before the next. Return: is there another? */
 static bool go_on(struct broker *b)
 {
-	for (int i = 0; i < ACCEPTED_BATCH && b->accepted.head; i++)
-		job_wait(b, b->accepted.head->data);
-	for (int i = 0; i < HAND_OVER_BATCH; i++) {
-		struct worker *w = b->ready.head ? least_loaded(b) : NULL;
-		int r;
+	struct worker *w;
+	int r;
 
-		if (!w)
-			break;
-		r = hand_over(b, b->ready.head->data, w);
-		if (r == -EAGAIN)
-			set_blocked(w, true);
-		else if (r == -ETOOMANYREFS) /* descriptors in flight; the worker takes them out */
-			return b->accepted.head;
-		else if (r < 0)
-			worker_lost(w, "its socket is closed");
+	if (b->accepted.head) {
+		job_wait(b, b->accepted.head->data);
+		return true;
 	}
-	return b->accepted.head || (b->ready.head && least_loaded(b));
+	w = b->ready.head ? least_loaded(b) : NULL;
+	if (!w)
+		return false;
+	r = hand_over(b, b->ready.head->data, w);
+	if (r == -EAGAIN)
+		set_blocked(w, true);
+	else if (r == -ETOOMANYREFS) /* descriptors in flight; the worker takes them out */
+		return false;
+	else if (r < 0)
+		worker_lost(w, "its socket is closed");
+	return b->ready.head;
 }
 
 static int on_more(sd_event_source *source, void *userdata)
@@ -134,7 +132,7 @@ int pool_open(struct broker *b)
 
 void pool_dispatch(struct broker *b)
 {
-	if (go_on(b))
+	if (b->accepted.head || b->ready.head)
 		sd_event_source_set_enabled(b->more, SD_EVENT_ON);
 }
 

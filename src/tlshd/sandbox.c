@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -392,7 +393,12 @@ int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid)
 {
 	int r;
 
+	const struct sched_param ordinary = {0};
+
 	prctl(PR_SET_NAME, "tlshd-worker");
+	/* The broker's real-time priority is for the kernel's queue alone. */
+	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
+		return failed("an ordinary priority");
 	reset_signals();
 	if ((*sock > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, (unsigned int)*sock - 1, 0) < 0) ||
 	    close_range((unsigned int)*sock + 1, ~0U, 0) < 0)
