@@ -12,6 +12,10 @@
 #define MESSAGE_HEADER 4
 #define MESSAGE_CLIENT_HELLO 1
 #define EXTENSION_PRE_SHARED_KEY 41
+#define EXTENSION_SUPPORTED_VERSIONS 43
+#define EXTENSION_PSK_MODES 45
+#define PSK_DHE_KE 1
+#define TLS_1_3 0x0304
 
 void hello_init(struct hello *h)
 {
@@ -102,20 +106,19 @@ int hello_add(struct hello *h, const void *bytes, size_t len)
 struct offer {
 	GPtrArray *list;
 	size_t n;
+	struct hello_offer what;
 };
 
 /* opaque identity<1..2^16-1>; uint32 obfuscated_ticket_age; again and again. */
-static int take_extension(void *ctx, unsigned int type, const unsigned char *data,
-			  unsigned int size)
+static void take_identities(struct offer *offer, const unsigned char *data, unsigned int size)
 {
-	struct offer *offer = ctx;
 	size_t rest;
 
-	if (type != EXTENSION_PRE_SHARED_KEY || size < 2)
-		return 0;
+	if (size < 2)
+		return;
 	rest = be16(data);
 	if (rest > size - 2)
-		return 0;
+		return;
 	data += 2;
 	while (rest > 2) {
 		size_t len = be16(data);
@@ -128,16 +131,40 @@ static int take_extension(void *ctx, unsigned int type, const unsigned char *dat
 		data += 2 + len + 4;
 		rest -= 2 + len + 4;
 	}
+}
+
+static int take_extension(void *ctx, unsigned int type, const unsigned char *data,
+			  unsigned int size)
+{
+	struct offer *offer = ctx;
+
+	switch (type) {
+	case EXTENSION_PRE_SHARED_KEY:
+		take_identities(offer, data, size);
+		break;
+	case EXTENSION_SUPPORTED_VERSIONS:
+		for (unsigned int i = 1; i + 2 <= size; i += 2)
+			offer->what.tls13 |= be16(data + i) == TLS_1_3;
+		break;
+	case EXTENSION_PSK_MODES:
+		offer->what.psk_modes = true;
+		for (unsigned int i = 1; i < size; i++)
+			offer->what.psk_dhe |= data[i] == PSK_DHE_KE;
+		break;
+	default:
+		break;
+	}
 	return 0;
 }
 
-size_t hello_identities(const struct hello *h, GPtrArray **out)
+size_t hello_identities(const struct hello *h, GPtrArray **out, struct hello_offer *what)
 {
 	g_autoptr(GByteArray) message = message_of(h);
 	struct offer offer = {.list = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref)};
 	gnutls_datum_t body;
 
 	*out = offer.list;
+	memset(what, 0, sizeof(*what));
 	if (message->len <= MESSAGE_HEADER || message->data[0] != MESSAGE_CLIENT_HELLO)
 		return 0;
 	body.data = message->data + MESSAGE_HEADER;
@@ -146,5 +173,7 @@ size_t hello_identities(const struct hello *h, GPtrArray **out)
 		g_ptr_array_set_size(offer.list, 0); /* nothing is looked up for a malformed one */
 		return 0;
 	}
+	*what = offer.what;
+	what->well_formed = true;
 	return offer.n;
 }

@@ -27,6 +27,14 @@ struct hello {
 	bool complete;
 };
 
+/** struct hello_offer - what a complete ClientHello offers; all false for one that is malformed. */
+struct hello_offer {
+	bool well_formed;
+	bool tls13;	/* supported_versions has it (RFC 8446, 4.2.1) */
+	bool psk_modes; /* psk_key_exchange_modes is there (4.2.9) */
+	bool psk_dhe;	/* with psk_dhe_ke */
+};
+
 /** hello_init() - an empty one, to be cleared by hello_clear(). */
 void hello_init(struct hello *h);
 void hello_clear(struct hello *h);
@@ -47,8 +55,9 @@ int hello_add(struct hello *h, const void *bytes, size_t len);
 /**
  * hello_identities() - the PSK identities that a complete ClientHello offers (RFC 8446, 4.2.11).
  * @out: set to new GBytes, in the peer's order, to be freed by g_ptr_array_unref()
+ * @what: filled
  *
  * Return: how many the peer offered, those beyond HELLO_IDENTITIES_MAX not stored; 0 when the
  * message offers none or is malformed, which GnuTLS will find out for itself.
  */
-size_t hello_identities(const struct hello *h, GPtrArray **out);
+size_t hello_identities(const struct hello *h, GPtrArray **out, struct hello_offer *what);

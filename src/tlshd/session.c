@@ -11,6 +11,8 @@
 #include "common/log.h"
 #include "tlshd/hello.h"
 
+#define RECORD_CHANGE_CIPHER_SPEC 20
+
 struct session {
 	struct session_params params;
 	gnutls_session_t tls; /* NULL until a server has the whole ClientHello */
@@ -19,6 +21,7 @@ struct session {
 	GByteArray *out;      /* what GnuTLS wants sent: a whole flight in one packet */
 	GPtrArray *offered;   /* identities of the ClientHello */
 	size_t n_offered;     /* of which we look up the first few */
+	struct hello_offer offer;
 	size_t next;	      /* the one to look up next */
 	char *identity;
 	secret psk;
@@ -401,6 +404,39 @@ void session_give_key(struct session *s, int err, const secret *psk)
 	s->outcome.cause[0] = '\0';
 }
 
+/*
+ * What no key could help, and GnuTLS would find out only after its ServerHello, or answer with
+ * another alert than RFC 8446 wants. Return: whether it was refused.
+ */
+static bool refuse_hello(struct session *s)
+{
+	gnutls_alert_description_t alert;
+
+	if (s->hello.raw->data[0] == RECORD_CHANGE_CIPHER_SPEC) { /* 5: not before a ClientHello */
+		fail(s, EPROTO, "the peer begins with a ChangeCipherSpec");
+		alert = GNUTLS_A_UNEXPECTED_MESSAGE;
+	} else if (!s->offer.well_formed) { /* GnuTLS shall find out what it is */
+		return false;
+	} else if (!s->offer.tls13) { /* 4.1.2, D.2 */
+		fail(s, EPROTO, "the peer offers no TLS 1.3");
+		alert = GNUTLS_A_PROTOCOL_VERSION;
+	} else if (!s->n_offered) {
+		fail(s, EPROTO, "the peer offers no pre-shared key");
+		alert = GNUTLS_A_HANDSHAKE_FAILURE;
+	} else if (!s->offer.psk_modes) { /* 4.2.9 */
+		fail(s, EPROTO, "the peer offers a pre-shared key and no mode of its exchange");
+		alert = GNUTLS_A_MISSING_EXTENSION;
+	} else if (!s->offer.psk_dhe) {
+		fail(s, EPROTO, "the peer offers pre-shared keys without (EC)DHE only");
+		alert = GNUTLS_A_HANDSHAKE_FAILURE;
+	} else {
+		return false;
+	}
+	if (open_tls(s) == 0)
+		send_alert(s, alert);
+	return true;
+}
+
 /* A server: from nothing to a TLS session that knows its key. */
 static int begin_server(struct session *s)
 {
@@ -410,9 +446,11 @@ static int begin_server(struct session *s)
 		r = collect_hello(s);
 		if (r < 0)
 			return r;
-		s->n_offered = hello_identities(&s->hello, &s->offered);
+		s->n_offered = hello_identities(&s->hello, &s->offered, &s->offer);
 		log_debug(3, "job %u: ClientHello of %u bytes offers %zu identities", s->params.job,
 			  s->hello.raw->len, s->n_offered);
+		if (refuse_hello(s))
+			return -EPROTO;
 	}
 	r = look_up_next(s);
 	if (r < 0)
@@ -541,6 +579,13 @@ static void fail_on_error(struct session *s, int err)
 		     gnutls_strerror(err));
 		send_alert(s, GNUTLS_A_HANDSHAKE_FAILURE);
 		return;
+	case GNUTLS_E_RECEIVED_ILLEGAL_EXTENSION:
+		fail(s, EPROTO, "%s", gnutls_strerror(err));
+		if (server) { /* unsupported_extension is for those that were not asked for */
+			send_alert(s, GNUTLS_A_ILLEGAL_PARAMETER);
+			return;
+		}
+		break;
 	case GNUTLS_E_MEMORY_ERROR:
 		fail(s, ENOMEM, "no memory");
 		break;

@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autoptr(GPtrArray) offered = NULL;
 	size_t piece, want, n;
+	struct hello_offer what;
 	struct hello h;
 
 	if (size < 1)
@@ -32,8 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (h.raw->len > HELLO_MAX)
 			abort();
 	}
-	n = hello_identities(&h, &offered);
-	if (!offered || offered->len > HELLO_IDENTITIES_MAX || offered->len > n)
+	n = hello_identities(&h, &offered, &what);
+	if (!offered || offered->len > HELLO_IDENTITIES_MAX || offered->len > n ||
+	    (!what.well_formed && (n || what.tls13 || what.psk_modes || what.psk_dhe)))
 		abort();
 	hello_clear(&h);
 	return 0;
