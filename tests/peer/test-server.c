@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Our sessions on a plain TCP port, for test suites and peers that speak no NVMe; never installed.
+ *
+ *   test-server [--client] [--port N] [--late] IDENTITY KEY     KEY in hexadecimal
+ *
+ * The session, its look-up and its outcome are those of the daemon; what comes afterwards is echoed
+ * over GnuTLS records. One connection after the other, a line for each on stdout: its status for
+ * the kernel, the alert sent, the alert received, the descriptors that are open, the cause. With
+ * --client it connects to the port instead, sends a line and prints what comes back.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <glib.h>
+
+#include "tlshd/session.h"
+
+#define TIMEOUT_MS 3000
+
+static struct engine engine;
+static char *identity;
+static secret psk;
+static gboolean late, as_client;
+static int port = 4433;
+
+struct connection {
+	struct session *s;
+	char *asked;
+};
+
+static void answer(struct connection *c)
+{
+	session_give_key(c->s, strcmp(c->asked, identity) == 0 ? 0 : -ENOKEY, &psk);
+}
+
+static void lookup(void *ctx, const char *asked)
+{
+	struct connection *c = ctx;
+
+	g_free(c->asked);
+	c->asked = g_strdup(asked);
+	if (!late)
+		answer(c);
+}
+
+static int descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = -3; /* . and .. and itself */
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* Return: as session_step(), -ETIMEDOUT when the peer does not go on. */
+static int handshake(struct connection *c, int fd)
+{
+	gint64 end = g_get_monotonic_time() + TIMEOUT_MS * 1000;
+	int r;
+
+	while ((r = session_step(c->s)) == -EAGAIN) {
+		struct pollfd p = {fd, session_wait(c->s) == SESSION_WAIT_WRITE ? POLLOUT : POLLIN, 0};
+		gint64 rest = (end - g_get_monotonic_time()) / 1000;
+
+		if (session_wait(c->s) == SESSION_WAIT_KEY)
+			answer(c);
+		else if (rest <= 0 || poll(&p, 1, (int)rest) == 0)
+			return -ETIMEDOUT;
+	}
+	return r;
+}
+
+static void echo(gnutls_session_t tls, int fd)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	for (;;) {
+		struct pollfd p = {fd, POLLIN, 0};
+
+		n = gnutls_record_recv(tls, bytes, sizeof(bytes));
+		if (n == GNUTLS_E_AGAIN && poll(&p, 1, TIMEOUT_MS) > 0)
+			continue;
+		if (n <= 0)
+			break;
+		gnutls_record_send(tls, bytes, (size_t)n);
+		gnutls_record_send(tls, NULL, 0);
+	}
+	gnutls_bye(tls, GNUTLS_SHUT_WR);
+}
+
+static void say(gnutls_session_t tls, int fd)
+{
+	static const char text[] = "through TLS\n";
+	struct pollfd p = {fd, POLLIN, 0};
+	char bytes[256];
+	ssize_t n;
+
+	gnutls_record_send(tls, text, sizeof(text) - 1);
+	gnutls_record_send(tls, NULL, 0);
+	while ((n = gnutls_record_recv(tls, bytes, sizeof(bytes))) == GNUTLS_E_AGAIN)
+		if (poll(&p, 1, TIMEOUT_MS) <= 0)
+			break;
+	printf("%.*s", n > 0 ? (int)n : 0, bytes);
+	gnutls_bye(tls, GNUTLS_SHUT_WR);
+}
+
+static int serve(int fd)
+{
+	struct connection c = {0};
+	struct session_params p = {.engine = &engine, .fd = fd, .identity = identity, .psk = &psk,
+				   .side = as_client ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER,
+				   .lookup = lookup, .ctx = &c};
+	const struct session_outcome *o;
+	int status, r;
+
+	c.s = session_new(&p);
+	r = handshake(&c, fd);
+	o = session_outcome(c.s);
+	status = r == -ETIMEDOUT ? ETIMEDOUT : o->status;
+	printf("status %d sent %d received %d descriptors %d: %s\n", status, o->alert_sent,
+	       o->alert_received, descriptors(),
+	       r == -ETIMEDOUT ? "the peer did not go on in time" : status ? o->cause : "complete");
+	if (r == 0)
+		(as_client ? say : echo)(session_gnutls(c.s), fd);
+	session_free(c.s);
+	g_free(c.asked);
+	close(fd);
+	fflush(stdout);
+	return status;
+}
+
+static int open_socket(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (as_client ? connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0
+		      : bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 64) < 0) {
+		perror("test-server");
+		exit(EXIT_FAILURE);
+	}
+	return fd;
+}
+
+static bool read_key(const char *hex)
+{
+	for (psk.len = 0; hex[0] && hex[1] && psk.len < SECRET_MAX; hex += 2)
+		psk.data[psk.len++] =
+			(uint8_t)(g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]));
+	return !*hex;
+}
+
+int main(int argc, char **argv)
+{
+	const GOptionEntry entries[] = {
+		{"client", 0, 0, G_OPTION_ARG_NONE, &as_client, "Connect instead of listening", NULL},
+		{"port", 'p', 0, G_OPTION_ARG_INT, &port, "TCP port on the loopback, 4433", "N"},
+		{"late", 0, 0, G_OPTION_ARG_NONE, &late, "Answer look-ups after they returned", NULL},
+		{0},
+	};
+	GOptionContext *context = g_option_context_new("IDENTITY KEY");
+	char *why = NULL;
+	int fd;
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, NULL) || argc != 3 || !read_key(argv[2])) {
+		fprintf(stderr, "usage: test-server [--client] [--port N] [--late] IDENTITY KEY\n");
+		return EXIT_FAILURE;
+	}
+	g_option_context_free(context);
+	identity = argv[1];
+	signal(SIGPIPE, SIG_IGN);
+	if (engine_init(&engine, false, &why) < 0) {
+		fprintf(stderr, "test-server: %s\n", why);
+		return EXIT_FAILURE;
+	}
+	fd = open_socket();
+	if (as_client)
+		return serve(fd) ? EXIT_FAILURE : EXIT_SUCCESS;
+	printf("listening\n");
+	fflush(stdout);
+	for (int peer; (peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
+		serve(peer);
+	return EXIT_FAILURE;
+}
