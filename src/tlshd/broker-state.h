@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
@@ -38,6 +40,13 @@ enum job_state {
 	JOB_RUNNING, /* in a worker */
 };
 
+/* Whom a socket is connected to; it does not tell once the peer has reset it. */
+union peer_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
 /* A request that the kernel waits for; ends in job_finish() and nowhere else. */
 struct job {
 	struct broker *broker;
@@ -51,6 +60,7 @@ struct job {
 	bool unrun;
 	uint64_t start; /* usec, monotonic */
 	struct deadline deadline;
+	union peer_address peer;
 	char *identity; /* agreed on, or last tried */
 	struct worker *worker;
 	GList link; /* in broker->accepted, broker->ready or worker->jobs */
@@ -82,6 +92,9 @@ struct broker {
 
 /** job_new() - take @req over: its socket, its deadline from now on. */
 struct job *job_new(struct broker *b, const struct handshake_request *req);
+
+/** job_note_peer() - remember the peer's address for the log. */
+void job_note_peer(struct job *j);
 
 /** job_make_ready() - the next worker with room gets @j. */
 void job_make_ready(struct broker *b, struct job *j);

@@ -43,7 +43,10 @@ static int choose_client_key(struct broker *b, struct job *j, const struct hands
 
 static void start_client(struct broker *b, struct job *j, const struct handshake_request *req)
 {
-	int r = choose_client_key(b, j, req);
+	int r;
+
+	job_note_peer(j);
+	r = choose_client_key(b, j, req);
 
 	if (r < 0) {
 		g_autofree char *cause = g_strdup_printf(

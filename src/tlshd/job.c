@@ -86,6 +86,7 @@ void job_wait(struct broker *b, struct job *j)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = j->id};
 
+	job_note_peer(j);
 	if (has_first_byte(j->sockfd)) {
 		job_make_ready(b, j);
 	} else if (epoll_ctl(b->waiting, EPOLL_CTL_ADD, j->sockfd, &event) == 0) {
@@ -97,18 +98,22 @@ void job_wait(struct broker *b, struct job *j)
 	}
 }
 
-static char *peer_address(int fd)
+static char *peer_address(const union peer_address *peer)
 {
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
 	char host[64], port[16];
 
-	if (getpeername(fd, (struct sockaddr *)&address, &len) < 0)
-		return g_strdup_printf("a peer that is gone (%s)", g_strerror(errno));
-	if (getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port, sizeof(port),
+	if (getnameinfo(&peer->any, sizeof(*peer), host, sizeof(host), port, sizeof(port),
 			NI_NUMERICHOST | NI_NUMERICSERV))
-		return g_strdup("an unnamed peer");
+		return g_strdup("a peer that is gone already");
 	return g_strdup_printf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+void job_note_peer(struct job *j)
+{
+	socklen_t len = sizeof(j->peer);
+
+	if (getpeername(j->sockfd, &j->peer.any, &len) < 0)
+		j->peer.any.sa_family = AF_UNSPEC;
 }
 
 const char *side_name(enum handshake_side side)
@@ -120,7 +125,7 @@ const char *side_name(enum handshake_side side)
 static void log_outcome(const struct job *j, int status, const struct ipc_done *done,
 			const char *cause)
 {
-	g_autofree char *peer = peer_address(j->sockfd);
+	g_autofree char *peer = peer_address(&j->peer);
 	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity)) : NULL;
 	g_autoptr(GString) line = g_string_new(NULL);
 
