@@ -78,7 +78,7 @@ struct broker {
 	struct keys *keys;
 	GHashTable *jobs; /* id to struct job */
 	uint32_t last_id;
-	guint most_jobs; /* at a time, since the heap was last given back */
+	guint untrimmed; /* jobs since the heap was last given back */
 	struct deadlines deadlines; /* of all jobs */
 	GQueue accepted;	    /* jobs that are still to be looked at */
 	GQueue ready;		    /* jobs that a worker can go on with, in turn */

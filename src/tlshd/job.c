@@ -17,7 +17,7 @@
 
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000
-/* A storm of this many leaves a heap worth giving back. */
+/* This many jobs leave a heap worth giving back, once all are done. */
 #define TRIM_FROM 512
 #define MAX_TIMEOUT_MS (10 * 60 * 1000)
 
@@ -39,7 +39,7 @@ struct job *job_new(struct broker *b, const struct handshake_request *req)
 	j->state = JOB_NEW;
 	g_queue_push_tail_link(&b->accepted, &j->link);
 	g_hash_table_insert(b->jobs, GUINT_TO_POINTER(j->id), j);
-	b->most_jobs = MAX(b->most_jobs, g_hash_table_size(b->jobs));
+	b->untrimmed++;
 	deadlines_add(&b->deadlines, &j->deadline);
 	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
 		  side_name(j->side), timeout, req->n_peers);
@@ -180,9 +180,9 @@ void job_finish(struct broker *b, struct job *j, int status, const struct ipc_do
 	close(j->sockfd);
 	g_free(j->identity);
 	g_free(j);
-	if (!g_hash_table_size(b->jobs) && b->most_jobs >= TRIM_FROM) {
+	if (!g_hash_table_size(b->jobs) && b->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
-		b->most_jobs = 0;
+		b->untrimmed = 0;
 	}
 	jobs_stop_when_done(b);
 }

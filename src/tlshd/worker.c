@@ -23,7 +23,7 @@
 /* GnuTLS prints keys from level 9 on. */
 #define GNUTLS_LOG_MAX 8
 
-/* A storm of this many leaves a heap worth giving back. */
+/* This many jobs leave a heap worth giving back, once all are done. */
 #define TRIM_FROM 64
 
 struct worker {
@@ -32,7 +32,7 @@ struct worker {
 	struct engine engine;
 	GHashTable *jobs; /* number to struct connection */
 	struct deadlines deadlines;
-	guint most_jobs; /* at a time, since the heap was last given back */
+	guint untrimmed; /* jobs since the heap was last given back */
 };
 
 /* A job in this worker. */
@@ -103,9 +103,9 @@ static void finish(struct connection *c, const struct session_outcome *o)
 	/* The session ends, its keys wiped, before the kernel's consumer goes on. */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
 	tell(w->sock, &m);
-	if (!g_hash_table_size(w->jobs) && w->most_jobs >= TRIM_FROM) {
+	if (!g_hash_table_size(w->jobs) && w->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
-		w->most_jobs = 0;
+		w->untrimmed = 0;
 	}
 }
 
@@ -218,7 +218,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	c->deadline.at = (uint64_t)g_get_monotonic_time() + job->timeout_ms * UINT64_C(1000);
 	c->deadline.owner = c;
 	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
-	w->most_jobs = MAX(w->most_jobs, g_hash_table_size(w->jobs));
+	w->untrimmed++;
 	deadlines_add(&w->deadlines, &c->deadline);
 	if (fd < 0) {
 		fail(c, EMFILE, "a worker has no descriptor left for the socket");
