@@ -17,6 +17,8 @@
 
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000
+/* What the target needs to arm its timer; see job_finish(). */
+#define SETTLE_USEC (50 * UINT64_C(1000))
 /* This many jobs leave a heap worth giving back, once all are done. */
 #define TRIM_FROM 512
 #define MAX_TIMEOUT_MS (10 * 60 * 1000)
@@ -63,6 +65,8 @@ static void detach(struct broker *b, struct job *j)
 		g_queue_unlink(&j->worker->jobs, &j->link);
 		if (j->unrun)
 			j->worker->unrun--;
+		break;
+	case JOB_FAILED:
 		break;
 	}
 }
@@ -158,25 +162,10 @@ void jobs_stop_when_done(struct broker *b)
 		sd_event_exit(b->event, 0);
 }
 
-void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
-		const char *cause)
+/* The kernel knows, and @j is gone. */
+static void forget(struct broker *b, struct job *j)
 {
-	int r;
-
-	detach(b, j);
-	deadlines_remove(&b->deadlines, &j->deadline);
 	g_hash_table_remove(b->jobs, GUINT_TO_POINTER(j->id));
-
-	r = handshake_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
-	if (r == -EBUSY && !status)
-		log_outcome(j, ETIMEDOUT, done, "it was complete, but the kernel had given it up already");
-	else if (r < 0 && r != -EBUSY && !status)
-		log_outcome(j, -r, done, "it was complete, but the kernel did not take the report");
-	else
-		log_outcome(j, status, done, cause);
-	log_debug(2, "job %u: DONE with status %d: %s", j->id, status, r < 0 ? g_strerror(-r) : "taken");
-	stats_count(&b->stats, !status && r == 0);
-
 	close(j->sockfd);
 	g_free(j->identity);
 	g_free(j);
@@ -185,4 +174,51 @@ void job_finish(struct broker *b, struct job *j, int status, const struct ipc_do
 		b->untrimmed = 0;
 	}
 	jobs_stop_when_done(b);
+}
+
+static int tell_kernel(struct broker *b, struct job *j, int status)
+{
+	int r = handshake_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
+
+	log_debug(2, "job %u: DONE with status %d: %s", j->id, status, r < 0 ? g_strerror(-r) : "taken");
+	return r;
+}
+
+void job_failed(void *owner)
+{
+	struct job *j = owner;
+	struct broker *b = j->broker;
+
+	deadlines_remove(&b->failed, &j->deadline);
+	tell_kernel(b, j, j->status);
+	forget(b, j);
+}
+
+void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
+		const char *cause)
+{
+	int r;
+
+	detach(b, j);
+	deadlines_remove(&b->deadlines, &j->deadline);
+	if (status && j->side == HANDSHAKE_SERVER &&
+	    (uint64_t)g_get_monotonic_time() < j->start + SETTLE_USEC) {
+		log_outcome(j, status, done, cause);
+		stats_count(&b->stats, false);
+		j->state = JOB_FAILED;
+		j->worker = NULL;
+		j->status = status;
+		j->deadline.at = j->start + SETTLE_USEC;
+		deadlines_add(&b->failed, &j->deadline);
+		return;
+	}
+	r = tell_kernel(b, j, status);
+	if (r == -EBUSY && !status)
+		log_outcome(j, ETIMEDOUT, done, "it was complete, but the kernel had given it up already");
+	else if (r < 0 && r != -EBUSY && !status)
+		log_outcome(j, -r, done, "it was complete, but the kernel did not take the report");
+	else
+		log_outcome(j, status, done, cause);
+	stats_count(&b->stats, !status && r == 0);
+	forget(b, j);
 }

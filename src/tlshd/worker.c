@@ -74,6 +74,14 @@ static void log_of_gnutls(int level, const char *text)
 	log_line(LOG_DEBUG, "gnutls %d: %s", level, line);
 }
 
+/* GnuTLS's remarks on a peer, which it makes at any level; the handshake's own line has the cause. */
+static void audit_of_gnutls(gnutls_session_t tls, const char *text)
+{
+	g_autofree char *line = g_strchomp(g_strdup(text));
+
+	log_debug(1, "gnutls: %s", line);
+}
+
 static void connection_free(void *ptr)
 {
 	struct connection *c = ptr;
@@ -273,6 +281,7 @@ static void run(int sock, const config *settings)
 	if (settings->loglevel == 9 && tls_level < 4)
 		tls_level = 4;
 	gnutls_global_set_log_function(log_of_gnutls);
+	gnutls_global_set_audit_log_function(audit_of_gnutls);
 	gnutls_global_set_log_level(MIN(tls_level, GNUTLS_LOG_MAX));
 
 	if (engine_init(&w.engine, settings->sha384_compat, &why) < 0) {

@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tls13 import *
 
 IDENTITY, PSK, PORT = b"NVMe0R01 nqn.host nqn.io-1", b"\x07" * 32, 0
+if len(sys.argv) == 4:
+    PORT, IDENTITY, PSK = int(sys.argv[1]), sys.argv[2].encode(), bytes.fromhex(sys.argv[3])
 ALERT = {10: "unexpected_message", 20: "bad_record_mac", 22: "record_overflow", 40: "handshake_failure",
          47: "illegal_parameter", 50: "decode_error", 51: "decrypt_error", 70: "protocol_version",
          109: "missing_extension", 115: "unknown_psk_identity"}
@@ -250,15 +252,13 @@ def result_of(stream):
     return int(words[1]), int(words[3]), int(words[7].rstrip(":")), words[8].strip()
 
 def main():
-    global PORT, IDENTITY, PSK, SERVER
+    global PORT, SERVER
     n = bad = 0
     if len(sys.argv) == 2:
         PORT = 20000 + os.getpid() % 10000 + 2
         SERVER = subprocess.Popen([sys.argv[1], "--port", str(PORT), IDENTITY.decode(), PSK.hex()],
                                   stdout=subprocess.PIPE, text=True)
         SERVER.stdout.readline()
-    else:
-        PORT, IDENTITY, PSK = int(sys.argv[1]), sys.argv[2].encode(), bytes.fromhex(sys.argv[3])
     baseline = None
     for name, run, answers, statuses in CASES:
         problems = []

@@ -57,6 +57,7 @@ make_job() {
 	tree=$(mktemp -d)
 	mkdir -p "$tree/opt/tests/vm"
 	cp -a "$VM"/{inside,scenarios,lib.sh,openssl.sh,hello.py,demo.sh} "$tree/opt/tests/vm/"
+	cp -a "$VM/../peer" "$tree/opt/tests/"
 	{
 		echo "GUEST=$guest KERNEL=$kernel INIT=$init TLSHD=$TLSHD SANITIZE=$KIND"
 		echo "ROWS=$(stty size 2>/dev/null | cut -d' ' -f1) COLUMNS=$(stty size 2>/dev/null | cut -d' ' -f2)"
