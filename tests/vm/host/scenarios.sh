@@ -56,7 +56,7 @@ make_job() {
 	shift 5
 	tree=$(mktemp -d)
 	mkdir -p "$tree/opt/tests/vm"
-	cp -a "$VM"/{inside,scenarios,lib.sh,openssl.sh,hello.py,demo.sh} "$tree/opt/tests/vm/"
+	cp -a "$VM"/{inside,scenarios,lib.sh,openssl.sh,hello.py,search-memory.py,demo.sh} "$tree/opt/tests/vm/"
 	cp -a "$VM/../peer" "$tree/opt/tests/"
 	{
 		echo "GUEST=$guest KERNEL=$kernel INIT=$init TLSHD=$TLSHD SANITIZE=$KIND"
