@@ -149,7 +149,7 @@ static void on_deadline(void *owner)
 	case JOB_RUNNING:
 		worker_lost(j->worker, "it does not answer");
 		break;
-	case JOB_FAILED: /* not in this list */
+	case JOB_ENDED: /* not in this list */
 		break;
 	}
 	pool_dispatch(b);
@@ -281,7 +281,7 @@ static int open_loop(struct broker *b)
 		r = deadlines_init(&b->deadlines, b->event, on_deadline);
 	}
 	if (r >= 0)
-		r = deadlines_init(&b->failed, b->event, job_failed);
+		r = deadlines_init(&b->settling, b->event, job_settled);
 	if (r >= 0)
 		r = sd_event_add_time(b->event, &b->respawn, CLOCK_MONOTONIC, UINT64_MAX, 0,
 				      on_respawn, b);
@@ -347,7 +347,7 @@ static void end(struct broker *b)
 	sd_event_source_disable_unref(b->respawn);
 	sd_event_source_disable_unref(b->more);
 	deadlines_clear(&b->deadlines);
-	deadlines_clear(&b->failed);
+	deadlines_clear(&b->settling);
 	sd_event_unref(b->event);
 	g_ptr_array_unref(b->workers);
 	g_hash_table_unref(b->jobs);

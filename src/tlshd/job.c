@@ -18,7 +18,8 @@
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000
 /* What the target needs to arm its timer; see job_finish(). */
-#define SETTLE_USEC (50 * UINT64_C(1000))
+#define FAILURE_USEC (50 * UINT64_C(1000))
+#define SUCCESS_USEC (5 * UINT64_C(1000))
 /* This many jobs leave a heap worth giving back, once all are done. */
 #define TRIM_FROM 512
 #define MAX_TIMEOUT_MS (10 * 60 * 1000)
@@ -66,7 +67,7 @@ static void detach(struct broker *b, struct job *j)
 		if (j->unrun)
 			j->worker->unrun--;
 		break;
-	case JOB_FAILED:
+	case JOB_ENDED:
 		break;
 	}
 }
@@ -126,8 +127,7 @@ const char *side_name(enum handshake_side side)
 }
 
 /* The one line of a handshake. */
-static void log_outcome(const struct job *j, int status, const struct ipc_done *done,
-			const char *cause)
+static void log_outcome(const struct job *j, int status, int alert_sent, const char *cause)
 {
 	g_autofree char *peer = peer_address(&j->peer);
 	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity)) : NULL;
@@ -138,13 +138,13 @@ static void log_outcome(const struct job *j, int status, const struct ipc_done *
 		g_autofree char *escaped = log_escape(cause, strlen(cause));
 
 		g_string_append_printf(line, "failed: %s", escaped);
-		if (done && done->alert_sent >= 0) {
-			g_autofree char *alert = alert_name(done->alert_sent);
+		if (alert_sent >= 0) {
+			g_autofree char *alert = alert_name(alert_sent);
 
 			g_string_append_printf(line, "; alert %s sent", alert);
 		}
 	} else {
-		const char *cipher = gnutls_cipher_get_name(done->cipher);
+		const char *cipher = gnutls_cipher_get_name(j->cipher);
 
 		g_string_append_printf(line, "succeeded: cipher %s", cipher ? cipher : "unknown");
 	}
@@ -184,41 +184,58 @@ static int tell_kernel(struct broker *b, struct job *j, int status)
 	return r;
 }
 
-void job_failed(void *owner)
+static void succeed(struct broker *b, struct job *j)
 {
-	struct job *j = owner;
-	struct broker *b = j->broker;
+	int r = tell_kernel(b, j, 0);
 
-	deadlines_remove(&b->failed, &j->deadline);
+	if (r == -EBUSY)
+		log_outcome(j, ETIMEDOUT, -1, "it was complete, but the kernel had given it up already");
+	else if (r < 0)
+		log_outcome(j, -r, -1, "it was complete, but the kernel did not take the report");
+	else
+		log_outcome(j, 0, -1, NULL);
+	stats_count(&b->stats, r == 0);
+	forget(b, j);
+}
+
+/* The kernel is told; a failure is in the log already. */
+static void report(struct broker *b, struct job *j)
+{
+	if (!j->status) {
+		succeed(b, j);
+		return;
+	}
 	tell_kernel(b, j, j->status);
 	forget(b, j);
+}
+
+void job_settled(void *owner)
+{
+	struct job *j = owner;
+
+	deadlines_remove(&j->broker->settling, &j->deadline);
+	report(j->broker, j);
 }
 
 void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
 		const char *cause)
 {
-	int r;
+	uint64_t settled = j->start + (status ? FAILURE_USEC : SUCCESS_USEC);
 
 	detach(b, j);
 	deadlines_remove(&b->deadlines, &j->deadline);
-	if (status && j->side == HANDSHAKE_SERVER &&
-	    (uint64_t)g_get_monotonic_time() < j->start + SETTLE_USEC) {
-		log_outcome(j, status, done, cause);
+	j->status = status;
+	j->cipher = done ? done->cipher : 0;
+	if (status) {
+		log_outcome(j, status, done ? done->alert_sent : -1, cause);
 		stats_count(&b->stats, false);
-		j->state = JOB_FAILED;
-		j->worker = NULL;
-		j->status = status;
-		j->deadline.at = j->start + SETTLE_USEC;
-		deadlines_add(&b->failed, &j->deadline);
+	}
+	if (j->side == HANDSHAKE_CLIENT || (uint64_t)g_get_monotonic_time() >= settled) {
+		report(b, j);
 		return;
 	}
-	r = tell_kernel(b, j, status);
-	if (r == -EBUSY && !status)
-		log_outcome(j, ETIMEDOUT, done, "it was complete, but the kernel had given it up already");
-	else if (r < 0 && r != -EBUSY && !status)
-		log_outcome(j, -r, done, "it was complete, but the kernel did not take the report");
-	else
-		log_outcome(j, status, done, cause);
-	stats_count(&b->stats, !status && r == 0);
-	forget(b, j);
+	j->state = JOB_ENDED;
+	j->worker = NULL;
+	j->deadline.at = settled;
+	deadlines_add(&b->settling, &j->deadline);
 }

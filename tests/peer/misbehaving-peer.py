@@ -255,10 +255,9 @@ def main():
     global PORT, SERVER
     n = bad = 0
     if len(sys.argv) == 2:
-        PORT = 20000 + os.getpid() % 10000 + 2
-        SERVER = subprocess.Popen([sys.argv[1], "--port", str(PORT), IDENTITY.decode(), PSK.hex()],
+        SERVER = subprocess.Popen([sys.argv[1], "--port", "0", IDENTITY.decode(), PSK.hex()],
                                   stdout=subprocess.PIPE, text=True)
-        SERVER.stdout.readline()
+        PORT = int(SERVER.stdout.readline().split()[-1])
     baseline = None
     for name, run, answers, statuses in CASES:
         problems = []

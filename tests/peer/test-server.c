@@ -156,6 +156,15 @@ static int open_socket(void)
 	return fd;
 }
 
+/* The one that the kernel chose, for --port 0. */
+static int port_of(int fd)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+
+	return getsockname(fd, (struct sockaddr *)&at, &len) < 0 ? -1 : ntohs(at.sin_port);
+}
+
 static bool read_key(const char *hex)
 {
 	for (psk.len = 0; hex[0] && hex[1] && psk.len < SECRET_MAX; hex += 2)
@@ -168,7 +177,7 @@ int main(int argc, char **argv)
 {
 	const GOptionEntry entries[] = {
 		{"client", 0, 0, G_OPTION_ARG_NONE, &as_client, "Connect instead of listening", NULL},
-		{"port", 'p', 0, G_OPTION_ARG_INT, &port, "TCP port on the loopback, 4433", "N"},
+		{"port", 'p', 0, G_OPTION_ARG_INT, &port, "TCP port on the loopback, 4433; 0 for a free one", "N"},
 		{"late", 0, 0, G_OPTION_ARG_NONE, &late, "Answer look-ups after they returned", NULL},
 		{0},
 	};
@@ -191,7 +200,7 @@ int main(int argc, char **argv)
 	fd = open_socket();
 	if (as_client)
 		return serve(fd) ? EXIT_FAILURE : EXIT_SUCCESS;
-	printf("listening\n");
+	printf("listening on %d\n", port_of(fd));
 	fflush(stdout);
 	for (int peer; (peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
 		serve(peer);
