@@ -30,6 +30,9 @@ struct worker {
 	bool retired;	    /* of an old configuration: finishes what it has */
 	bool blocked;	    /* its socket is full */
 	uint32_t stalled;   /* the job whose key waits for room in it */
+	GHashTable *late;   /* numbers of jobs that have ended without its report */
+	struct deadline patience; /* when it must have said something; running if @mute */
+	bool mute;
 	uint64_t born;	    /* usec, monotonic */
 };
 
@@ -84,6 +87,7 @@ struct broker {
 	guint untrimmed; /* jobs since the heap was last given back */
 	struct deadlines deadlines; /* of all jobs but the ended ones */
 	struct deadlines settling;  /* when the kernel may be told of those */
+	struct deadlines patience;  /* of the workers that are late with a job */
 	GQueue accepted;	    /* jobs that are still to be looked at */
 	GQueue ready;		    /* jobs that a worker can go on with, in turn */
 	int waiting;		    /* epoll set of the sockets without a first byte */
@@ -150,6 +154,17 @@ void pool_retire(struct broker *b);
 
 /** pool_close() - end all workers. */
 void pool_close(struct broker *b);
+
+/**
+ * worker_late() - the deadline of @j, which runs in a worker, has passed without a report.
+ *
+ * @j fails, and it alone: a worker that has more to do than time comes to it later. One that does
+ * not say a word for some seconds more is lost.
+ */
+void worker_late(struct job *j);
+
+/** worker_mute() - the passed() of broker->patience. */
+void worker_mute(void *owner);
 
 /**
  * worker_lost() - end @w: its jobs fail at once, and another takes its place.

@@ -147,7 +147,7 @@ static void on_deadline(void *owner)
 		job_finish(b, j, ETIMEDOUT, NULL, "no worker had room for it in time");
 		break;
 	case JOB_RUNNING:
-		worker_lost(j->worker, "it does not answer");
+		worker_late(j);
 		break;
 	case JOB_ENDED: /* not in this list */
 		break;
@@ -283,6 +283,8 @@ static int open_loop(struct broker *b)
 	if (r >= 0)
 		r = deadlines_init(&b->settling, b->event, job_settled);
 	if (r >= 0)
+		r = deadlines_init(&b->patience, b->event, worker_mute);
+	if (r >= 0)
 		r = sd_event_add_time(b->event, &b->respawn, CLOCK_MONOTONIC, UINT64_MAX, 0,
 				      on_respawn, b);
 	if (r >= 0)
@@ -348,6 +350,7 @@ static void end(struct broker *b)
 	sd_event_source_disable_unref(b->more);
 	deadlines_clear(&b->deadlines);
 	deadlines_clear(&b->settling);
+	deadlines_clear(&b->patience);
 	sd_event_unref(b->event);
 	g_ptr_array_unref(b->workers);
 	g_hash_table_unref(b->jobs);

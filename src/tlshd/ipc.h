@@ -31,11 +31,12 @@ struct ipc_header {
 	uint32_t job;
 };
 
-/** struct ipc_job - @timeout_ms from now; identity and key of a client only. */
+/** struct ipc_job - @deadline_usec of CLOCK_MONOTONIC; identity and key of a client only. */
 struct ipc_job {
 	struct ipc_header header;
 	uint32_t side;
-	uint32_t timeout_ms;
+	uint32_t pad;
+	uint64_t deadline_usec;
 	secret psk;
 	char identity[IDENTITY_MAX + 1];
 };

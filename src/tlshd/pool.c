@@ -15,7 +15,9 @@
 #include "tlshd/worker.h"
 
 /* A worker's deadline comes this much before ours, so that it can still report. */
-#define WORKER_MARGIN_MS 100
+#define WORKER_MARGIN_USEC (100 * UINT64_C(1000))
+/* A worker that is late with a job and has said nothing for so long is gone or in a loop. */
+#define PATIENCE_USEC (5 * G_USEC_PER_SEC)
 /* Jobs that a worker has and has not run yet; more would only wait there instead of here. */
 #define UNRUN_MAX 16
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
@@ -35,13 +37,33 @@ static struct worker *least_loaded(struct broker *b)
 	for (guint i = 0; i < b->workers->len; i++) {
 		struct worker *w = b->workers->pdata[i];
 
-		if (w->retired || w->blocked || w->unrun >= UNRUN_MAX ||
+		if (w->retired || w->blocked || w->mute || w->unrun >= UNRUN_MAX ||
 		    w->jobs.length >= WORKER_JOBS_MAX)
 			continue;
 		if (!best || w->jobs.length < best->jobs.length)
 			best = w;
 	}
 	return best;
+}
+
+static void worker_free(struct worker *w)
+{
+	g_clear_pointer(&w->late, g_hash_table_unref);
+	g_free(w);
+}
+
+/* One that is late gets no more jobs until it has said something. */
+static void set_mute(struct worker *w, bool mute)
+{
+	if (w->mute == mute)
+		return;
+	w->mute = mute;
+	if (mute) {
+		w->patience.at = now() + PATIENCE_USEC;
+		deadlines_add(&w->broker->patience, &w->patience);
+	} else {
+		deadlines_remove(&w->broker->patience, &w->patience);
+	}
 }
 
 static void set_blocked(struct worker *w, bool blocked)
@@ -57,16 +79,13 @@ static void set_blocked(struct worker *w, bool blocked)
 static int hand_over(struct broker *b, struct job *j, struct worker *w)
 {
 	union ipc_message *m = b->secret_message;
-	uint64_t t = now();
 	int r = 0;
 
 	memset(&m->job, 0, sizeof(m->job));
 	m->header.type = IPC_JOB;
 	m->header.job = j->id;
 	m->job.side = j->side;
-	m->job.timeout_ms = j->deadline.at > t ? (uint32_t)((j->deadline.at - t) / 1000) : 0;
-	if (m->job.timeout_ms > 2 * WORKER_MARGIN_MS)
-		m->job.timeout_ms -= WORKER_MARGIN_MS;
+	m->job.deadline_usec = j->deadline.at - WORKER_MARGIN_USEC;
 	if (j->side == HANDSHAKE_CLIENT) {
 		r = keys_read(b->keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {
@@ -214,6 +233,11 @@ static bool take_message(struct worker *w, const union ipc_message *m)
 		return true;
 	}
 	j = g_hash_table_lookup(b->jobs, GUINT_TO_POINTER(m->header.job));
+	if (w->late && g_hash_table_contains(w->late, GUINT_TO_POINTER(m->header.job))) {
+		if (m->header.type == IPC_DONE)
+			g_hash_table_remove(w->late, GUINT_TO_POINTER(m->header.job));
+		return true;
+	}
 	if (!j || j->state != JOB_RUNNING || j->worker != w) {
 		worker_lost(w, "it spoke of a job that it does not have");
 		return false;
@@ -273,8 +297,10 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 		worker_lost(w, cause);
 	} else if (r < 0 && r != -EAGAIN) {
 		worker_lost(w, "it died");
-	} else if (r == 0 && take_message(w, &m)) {
-		release_retired(w);
+	} else if (r == 0) {
+		set_mute(w, false);
+		if (take_message(w, &m))
+			release_retired(w);
 	}
 	pool_dispatch(b);
 	return 0;
@@ -307,6 +333,7 @@ void worker_lost(struct worker *w, const char *cause)
 	GList *link;
 
 	g_ptr_array_remove(b->workers, w); /* no job goes there any more */
+	set_mute(w, false);
 	if (cause) {
 		log_error("worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, cause,
 			  w->jobs.length);
@@ -325,7 +352,27 @@ void worker_lost(struct worker *w, const char *cause)
 		else
 			pool_spawn(b);
 	}
-	g_free(w);
+	worker_free(w);
+}
+
+void worker_late(struct job *j)
+{
+	struct worker *w = j->worker;
+
+	if (!w->late)
+		w->late = g_hash_table_new(NULL, NULL);
+	g_hash_table_add(w->late, GUINT_TO_POINTER(j->id));
+	set_mute(w, true);
+	job_finish(j->broker, j, ETIMEDOUT, NULL, "its worker did not come to it in time");
+}
+
+void worker_mute(void *owner)
+{
+	struct worker *w = owner;
+	struct broker *b = w->broker;
+
+	worker_lost(w, "it does not answer");
+	pool_dispatch(b);
 }
 
 static int on_child(sd_event_source *source, const siginfo_t *info, void *userdata)
@@ -369,6 +416,7 @@ static int spawn(struct broker *b)
 	w->pid = pid;
 	w->sock = ours;
 	w->born = now();
+	w->patience.owner = w;
 	r = sd_event_add_io(b->event, &w->io, ours, EPOLLIN, on_worker, w);
 	if (r >= 0)
 		r = sd_event_add_child(b->event, NULL, pid, WEXITED, on_child, NULL);
@@ -377,7 +425,7 @@ static int spawn(struct broker *b)
 		kill_worker(w);
 		sd_event_source_disable_unref(w->io);
 		close(ours);
-		g_free(w);
+		worker_free(w);
 		return r;
 	}
 	g_ptr_array_add(b->workers, w);
@@ -427,7 +475,7 @@ void pool_close(struct broker *b)
 
 		sd_event_source_disable_unref(w->io);
 		close(w->sock); /* which ends it */
-		g_free(w);
+		worker_free(w);
 	}
 	g_ptr_array_set_size(b->workers, 0);
 }

@@ -223,13 +223,17 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	c->worker = w;
 	c->job = job->header.job;
 	c->fd = fd;
-	c->deadline.at = (uint64_t)g_get_monotonic_time() + job->timeout_ms * UINT64_C(1000);
+	c->deadline.at = job->deadline_usec;
 	c->deadline.owner = c;
 	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
 	w->untrimmed++;
 	deadlines_add(&w->deadlines, &c->deadline);
 	if (fd < 0) {
 		fail(c, EMFILE, "a worker has no descriptor left for the socket");
+		return;
+	}
+	if (c->deadline.at <= (uint64_t)g_get_monotonic_time()) { /* nobody waits for it any more */
+		on_deadline(c);
 		return;
 	}
 	c->session = session_new(&params);
