@@ -20,8 +20,9 @@
 #define READY_SIZE 64
 
 struct handshake {
-	struct nl_sock *events;
+	struct nl_sock *events; /* NULL of a second one, or after handshake_leave() */
 	struct nl_sock *commands;
+	int ready; /* descriptor of events, also those of another thread; -1 after handshake_leave() */
 	int family;
 };
 
@@ -53,6 +54,7 @@ static int open_socket(struct nl_sock **out)
 		return errno_of_nl(r);
 	nl_socket_disable_auto_ack(*out);
 	nl_socket_disable_msg_peek(*out); /* an answer is far shorter than libnl's buffer */
+	nl_socket_set_nonblocking(*out);
 	return 0;
 }
 
@@ -86,8 +88,7 @@ int handshake_open(struct handshake **out)
 		       sizeof(size)) < 0)
 		setsockopt(nl_socket_get_fd(h->events), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	nl_socket_disable_seq_check(h->events);
-	nl_socket_set_nonblocking(h->events);
-	nl_socket_set_nonblocking(h->commands);
+	h->ready = nl_socket_get_fd(h->events);
 	r = nl_socket_add_membership(h->events, group);
 	if (r < 0) {
 		r = errno_of_nl(r);
@@ -100,10 +101,29 @@ fail:
 	return r;
 }
 
+int handshake_open_second(struct handshake **out, const struct handshake *first)
+{
+	struct handshake *h = calloc(1, sizeof(*h));
+	int r;
+
+	*out = NULL;
+	if (!h)
+		return -ENOMEM;
+	h->ready = first->ready;
+	h->family = first->family;
+	r = open_socket(&h->commands);
+	if (r < 0)
+		handshake_close(h);
+	else
+		*out = h;
+	return r;
+}
+
 void handshake_leave(struct handshake *h)
 {
 	nl_socket_free(h->events);
 	h->events = NULL;
+	h->ready = -1;
 }
 
 void handshake_close(struct handshake *h)
@@ -117,12 +137,12 @@ void handshake_close(struct handshake *h)
 
 int handshake_fd(const struct handshake *h)
 {
-	return h->events ? nl_socket_get_fd(h->events) : -1;
+	return h->ready;
 }
 
 int handshake_ready(struct handshake *h)
 {
-	static char bytes[READY_BATCH][READY_SIZE];
+	char bytes[READY_BATCH][READY_SIZE];
 	struct mmsghdr message[READY_BATCH] = {0};
 	struct iovec vec[READY_BATCH];
 	int n, total = 0;

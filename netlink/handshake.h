@@ -57,10 +57,18 @@ struct handshake;
  */
 int handshake_open(struct handshake **out);
 
+/**
+ * handshake_open_second() - a connection for a second thread, which shares the READYs of @first.
+ * @out: set on success, to be closed by handshake_close() before @first is left or closed
+ *
+ * Return: 0 or a negative errno.
+ */
+int handshake_open_second(struct handshake **out, const struct handshake *first);
+
 /** handshake_leave() - leave the group: the kernel refuses new requests, DONE goes on working. */
 void handshake_leave(struct handshake *h);
 
-/** handshake_close() - close both sockets and free @h. NULL is fine. */
+/** handshake_close() - close the sockets that are @h's own and free it. NULL is fine. */
 void handshake_close(struct handshake *h);
 
 /** handshake_fd() - the descriptor that is readable after a READY; -1 after handshake_leave(). */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A second pair of hands: a thread that takes requests off the kernel's queue, and nothing else. */
+/* Taking requests off the kernel's queue; and a thread that does nothing else. */
 #include "tlshd/acceptor.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -13,121 +12,143 @@
 #include <glib.h>
 
 #include "common/keyring.h"
-#include "common/log.h"
 
 /* ACCEPTs that may fail in a row. */
 #define ERRORS_MAX 64
 
 struct acceptor {
 	pthread_t thread;
+	pthread_mutex_t working; /* held by the thread unless it waits */
 	struct handshake *kernel;
 	GAsyncQueue *queue; /* of struct accepted, from the thread to the loop */
+	int waiting;	    /* epoll: the kernel, and stop */
 	int wake;	    /* eventfd: the queue has something */
 	int stop;	    /* eventfd: the thread is to end */
 	sd_event_source *source;
 	void (*taken)(void *ctx, const struct accepted *);
+	void (*emptied)(void *ctx);
 	void *ctx;
 };
 
-int accept_one(struct handshake *h, bool *used, struct accepted *out)
+/* Return: false when the kernel has none. */
+static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 {
-	const char *why = NULL;
-	int r;
-
+	out->why = NULL;
+	out->keyring = 0;
 	if (*used)
 		*used = keyring_process_clear() < 0;
-	r = handshake_accept(h, &out->req, &why);
-	if (r == -EAGAIN)
-		return r;
-	if (r == 0) {
-		out->keyring = out->req.keyring;
-		if (!out->keyring) {
-			*used = true;
-			out->keyring = MAX(keyring_process_only(), 0);
-		}
-		return 0;
-	}
+	out->error = handshake_accept(h, &out->req, &out->why);
+	if (out->error == -EAGAIN)
+		return false;
 	*used = true;
-	if (r != -EBADMSG) {
-		log_error("ACCEPT failed: %s", g_strerror(-r));
-		return r;
-	}
-	log_error("the kernel's request is refused: %s", why);
-	if (out->req.sockfd >= 0) {
+	if (out->error == 0) {
+		out->keyring = out->req.keyring;
+		if (!out->keyring)
+			out->keyring = MAX(keyring_process_only(), 0);
+		else
+			*used = false; /* nobody will ask our process keyring */
+	} else if (out->error == -EBADMSG && out->req.sockfd >= 0) {
 		handshake_done(h, out->req.sockfd, EPROTO, 0);
 		close(out->req.sockfd);
 	}
-	return r;
+	return true;
 }
 
-static void take_all(struct acceptor *a, bool *used)
+void accept_all(struct handshake *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
+		void *ctx)
 {
 	struct accepted one;
-	int errors = 0, taken = 0;
+	unsigned int errors = 0;
 
-	while (errors < ERRORS_MAX) {
-		int r = accept_one(a->kernel, used, &one);
-
-		if (r == -EAGAIN)
-			break;
-		if (r < 0) {
-			errors++;
-			continue;
-		}
-		g_async_queue_push(a->queue, g_memdup2(&one, sizeof(one)));
-		taken++;
+	while (errors < ERRORS_MAX && accept_one(h, used, &one)) {
+		errors = one.error ? errors + 1 : 0;
+		taken(ctx, &one);
 	}
-	if (taken)
-		eventfd_write(a->wake, 1);
+}
+
+static void queue(void *ctx, const struct accepted *one)
+{
+	struct acceptor *a = ctx;
+
+	g_async_queue_push(a->queue, g_memdup2(one, sizeof(*one)));
 }
 
 static void *run(void *ctx)
 {
 	struct acceptor *a = ctx;
-	struct pollfd wait[] = {{.fd = handshake_fd(a->kernel), .events = POLLIN},
-				{.fd = a->stop, .events = POLLIN}};
+	struct epoll_event event;
 	bool used = true;
 
 	prctl(PR_SET_NAME, "tlshd-accept");
-	while (!wait[1].revents) {
-		if (poll(wait, G_N_ELEMENTS(wait), -1) < 0)
+	pthread_mutex_lock(&a->working);
+	for (;;) {
+		int n;
+
+		pthread_mutex_unlock(&a->working);
+		n = epoll_wait(a->waiting, &event, 1, -1);
+		pthread_mutex_lock(&a->working);
+		if (n < 1)
 			continue;
-		if (wait[0].revents) {
-			handshake_ready(a->kernel);
-			take_all(a, &used);
-		}
+		if (event.data.fd == a->stop)
+			break;
+		handshake_ready(a->kernel);
+		accept_all(a->kernel, &used, queue, a);
+		if (g_async_queue_length(a->queue) > 0)
+			eventfd_write(a->wake, 1);
 	}
+	pthread_mutex_unlock(&a->working);
 	return NULL;
 }
 
 static int on_wake(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct acceptor *a = userdata;
-	eventfd_t n;
 	struct accepted *one;
+	eventfd_t n;
 
 	eventfd_read(fd, &n);
 	while ((one = g_async_queue_try_pop(a->queue))) {
 		a->taken(a->ctx, one);
 		g_free(one);
 	}
+	a->emptied(a->ctx);
 	return 0;
 }
 
 static void acceptor_free(struct acceptor *a)
 {
+	const int fd[] = {a->waiting, a->wake, a->stop};
+
 	sd_event_source_disable_unref(a->source);
 	handshake_close(a->kernel);
 	g_async_queue_unref(a->queue);
-	if (a->wake >= 0)
-		close(a->wake);
-	if (a->stop >= 0)
-		close(a->stop);
+	for (size_t i = 0; i < G_N_ELEMENTS(fd); i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	pthread_mutex_destroy(&a->working);
 	g_free(a);
 }
 
+static int open_descriptors(struct acceptor *a)
+{
+	struct epoll_event kernel = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+	struct epoll_event stop = {.events = EPOLLIN};
+
+	a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	a->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	a->waiting = epoll_create1(EPOLL_CLOEXEC);
+	if (a->wake < 0 || a->stop < 0 || a->waiting < 0)
+		return -errno;
+	kernel.data.fd = handshake_fd(a->kernel);
+	stop.data.fd = a->stop;
+	if (epoll_ctl(a->waiting, EPOLL_CTL_ADD, kernel.data.fd, &kernel) < 0 ||
+	    epoll_ctl(a->waiting, EPOLL_CTL_ADD, stop.data.fd, &stop) < 0)
+		return -errno;
+	return 0;
+}
+
 int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
-		   void (*taken)(void *ctx, const struct accepted *), void *ctx)
+		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx), void *ctx)
 {
 	struct acceptor *a = g_new0(struct acceptor, 1);
 	sigset_t all, before;
@@ -135,14 +156,15 @@ int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *ker
 
 	a->kernel = kernel;
 	a->taken = taken;
+	a->emptied = emptied;
 	a->ctx = ctx;
 	a->queue = g_async_queue_new_full(g_free);
-	a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	a->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = a->wake < 0 || a->stop < 0 ? -errno : 0;
+	a->waiting = a->wake = a->stop = -1;
+	pthread_mutex_init(&a->working, NULL);
+	r = open_descriptors(a);
 	if (r >= 0)
 		r = sd_event_add_io(event, &a->source, a->wake, EPOLLIN, on_wake, a);
-	if (r >= 0) /* as urgent as the kernel's own word */
+	if (r >= 0)
 		r = sd_event_source_set_priority(a->source, SD_EVENT_PRIORITY_IMPORTANT);
 	if (r >= 0) {
 		sigfillset(&all);
@@ -166,4 +188,16 @@ void acceptor_stop(struct acceptor *a)
 	pthread_join(a->thread, NULL);
 	on_wake(a->source, a->wake, 0, a);
 	acceptor_free(a);
+}
+
+void acceptor_pause(struct acceptor *a)
+{
+	if (a)
+		pthread_mutex_lock(&a->working);
+}
+
+void acceptor_resume(struct acceptor *a)
+{
+	if (a)
+		pthread_mutex_unlock(&a->working);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A second pair of hands: a thread that takes requests off the kernel's queue, and nothing else. */
+/* Taking requests off the kernel's queue; and a thread that does nothing else. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,45 +8,59 @@
 
 #include "netlink/handshake.h"
 
-/*
- * The kernel queues ten requests on a machine of 4 GiB and drops the connections beyond. A broker
- * that is on a CPU which is kept from running for a few milliseconds, by an interrupt or by the
- * hypervisor, loses them; a second thread at the same priority is on another.
- *
- * It has a process keyring of its own, for the kernel makes one for each thread that has none when
- * it begins: so its ACCEPTs do not disturb ours.
- */
-struct acceptor;
-
 /**
- * struct accepted - a request that the thread has taken.
+ * struct accepted - an ACCEPT that brought a request, or failed.
+ * @error: 0 or a negative errno; -EBADMSG: malformed, @why says how, it has been failed and forgotten
  * @req: as of handshake_accept()
  * @keyring: the keyring it belongs to, 0 when unknown
  */
 struct accepted {
+	int error;
+	const char *why;
 	struct handshake_request req;
 	int32_t keyring;
 };
 
 /**
- * accept_one() - ACCEPT one request and learn its keyring; what the thread does, and the broker.
- * @used: the caller's memory of whether its process keyring may have something in it
+ * accept_all() - ACCEPT until the kernel has no request left, or says no many times in a row.
+ * @used: the caller's memory of whether the process keyring of its thread may have something in it
+ * @taken: called for each
  *
- * A malformed request is logged, failed and forgotten.
- *
- * Return: 0; -EAGAIN when none is queued; another negative errno, logged.
+ * Takes no lock, and logs nothing.
  */
-int accept_one(struct handshake *h, bool *used, struct accepted *out);
+void accept_all(struct handshake *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
+		void *ctx);
+
+/*
+ * The kernel queues ten requests on a machine of 4 GiB and drops the connections beyond. A broker
+ * that is on a CPU which is kept from running for a few milliseconds, by an interrupt or by the
+ * hypervisor, loses them; a second thread at the same priority is on another. It shares the broker's
+ * socket for READYs, and the kernel wakes it only when the broker has been woken and does not wait
+ * any more (EPOLLEXCLUSIVE).
+ *
+ * It has a process keyring of its own, for the kernel makes one for each thread that has none when
+ * it begins: so its ACCEPTs do not disturb the broker's.
+ */
+struct acceptor;
 
 /**
- * acceptor_start() - start the thread. To be called before this process uses its process keyring.
+ * acceptor_start() - start the thread. To be called before this process uses its process keyring,
+ * and after the broker has begun to wait for READYs, for the kernel wakes the first one first.
  * @kernel: a connection of its own; taken over, also on failure
  * @taken: called in @event's loop for each request
+ * @emptied: called there after the last of several
  *
  * Return: 0 or a negative errno.
  */
 int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
-		   void (*taken)(void *ctx, const struct accepted *), void *ctx);
+		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx), void *ctx);
 
-/** acceptor_stop() - leave the group, end the thread, hand over what it has taken. NULL is fine. */
+/** acceptor_stop() - end the thread, hand over what it has taken. NULL is fine. */
 void acceptor_stop(struct acceptor *a);
+
+/**
+ * acceptor_pause(), acceptor_resume() - around a fork(): the thread is between two pieces of work
+ * and holds no lock that the child would wait for without end. NULL is fine.
+ */
+void acceptor_pause(struct acceptor *a);
+void acceptor_resume(struct acceptor *a);

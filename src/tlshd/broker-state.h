@@ -78,8 +78,7 @@ struct broker {
 	sd_event *event;
 	struct handshake *kernel;
 	struct acceptor *acceptor; /* NULL where one thread has to do */
-	sd_event_source *kernel_source;
-	sd_event_source *more;	  /* ready jobs that are still to be handed over */
+	int all; /* epoll set of the kernel and the event loop */
 	sd_event_source *respawn; /* of workers that could not be started at once */
 	struct keys *keys;
 	GHashTable *jobs; /* id to struct job */
@@ -134,14 +133,14 @@ void jobs_stop_when_done(struct broker *b);
 /** side_name() - "client" or "server". */
 const char *side_name(enum handshake_side side);
 
-/** pool_open() - once, when there is a loop. Return: 0 or a negative errno. */
-int pool_open(struct broker *b);
-
 /**
- * pool_dispatch() - have accepted jobs looked at, and ready ones given to workers as long as there
- * is room: soon and one at a time, for the kernel comes before each.
+ * broker_go_on() - have accepted jobs looked at, and ready ones given to workers as long as there
+ * is room: one at a time, for the kernel's queue comes before each.
  */
-void pool_dispatch(struct broker *b);
+void broker_go_on(struct broker *b);
+
+/** pool_go_on() - one piece of that work. Return: is there another? */
+bool pool_go_on(struct broker *b);
 
 /** pool_spawn() - start the workers that are missing, now or, where that fails, a second later. */
 void pool_spawn(struct broker *b);

@@ -16,8 +16,6 @@
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
 #define WAKE_BATCH 2
-/* ACCEPTs that may fail in a row. */
-#define ACCEPT_ERRORS_MAX 64
 
 /* ---- requests ---- */
 
@@ -65,8 +63,16 @@ static void take_request(void *ctx, const struct accepted *one)
 {
 	const struct handshake_request *req = &one->req;
 	struct broker *b = ctx;
-	struct job *j = job_new(b, req);
+	struct job *j;
 
+	if (one->error) {
+		if (one->why)
+			log_error("the kernel's request is refused: %s", one->why);
+		else
+			log_error("ACCEPT failed: %s", g_strerror(-one->error));
+		return;
+	}
+	j = job_new(b, req);
 	j->keyring = one->keyring;
 	if (req->auth != HANDSHAKE_PSK) {
 		job_finish(b, j, EOPNOTSUPP, NULL,
@@ -78,33 +84,20 @@ static void take_request(void *ctx, const struct accepted *one)
 	keys_use_keyring(b->keys, j->keyring);
 	if (j->side == HANDSHAKE_CLIENT)
 		start_client(b, j, req);
-	pool_dispatch(b);
 }
 
 /* Takes every request that the kernel has. */
 static void drain(struct broker *b)
 {
-	unsigned int errors = 0;
-
-	while (errors < ACCEPT_ERRORS_MAX) {
-		struct accepted one;
-		int r = accept_one(b->kernel, &b->process_keyring_used, &one);
-
-		if (r == -EAGAIN)
-			return;
-		if (r == 0)
-			take_request(b, &one);
-		else
-			errors++;
-	}
-	log_error("%u requests in a row could not be taken; waiting for the next", errors);
+	accept_all(b->kernel, &b->process_keyring_used, take_request, b);
 }
 
-static int on_kernel(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_kernel(struct broker *b)
 {
-	struct broker *b = userdata;
 	int r = handshake_ready(b->kernel);
 
+	if (r == 0)
+		return;
 	if (r == -ENOBUFS)
 		log_debug(1, "netlink: READYs were lost, which costs nothing");
 	else if (r < 0)
@@ -113,7 +106,18 @@ static int on_kernel(sd_event_source *source, int fd, uint32_t events, void *use
 		log_debug(6, "netlink: %d READY", r);
 	drain(b);
 	stats_notify(&b->stats, g_hash_table_size(b->jobs));
-	return 0;
+}
+
+void broker_go_on(struct broker *b)
+{
+	while (pool_go_on(b))
+		if (!b->stopping)
+			on_kernel(b);
+}
+
+static void on_accepted(void *ctx)
+{
+	broker_go_on(ctx);
 }
 
 static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -129,7 +133,7 @@ static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void 
 			continue;
 		job_make_ready(b, j);
 	}
-	pool_dispatch(b);
+	broker_go_on(b);
 	return 0;
 }
 
@@ -152,13 +156,13 @@ static void on_deadline(void *owner)
 	case JOB_ENDED: /* not in this list */
 		break;
 	}
-	pool_dispatch(b);
+	broker_go_on(b);
 }
 
 static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	pool_spawn(userdata);
-	pool_dispatch(userdata);
+	broker_go_on(userdata);
 	return 0;
 }
 
@@ -173,12 +177,12 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 		return sd_event_exit(b->event, 0);
 	}
 	sd_notify(0, "STOPPING=1");
-	b->kernel_source = sd_event_source_disable_unref(b->kernel_source);
-	handshake_leave(b->kernel);
 	acceptor_stop(g_steal_pointer(&b->acceptor));
+	handshake_leave(b->kernel);
 	/* What the kernel queued before we left counts on us. */
 	drain(b);
 	b->stopping = true;
+	broker_go_on(b);
 	log_info("stopping; %u handshakes in flight are finished first", g_hash_table_size(b->jobs));
 	jobs_stop_when_done(b);
 	return 0;
@@ -217,7 +221,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	ktls_load_module(-1);
 	pool_retire(b);
 	pool_spawn(b);
-	pool_dispatch(b);
+	broker_go_on(b);
 	log_info("configuration read again%s%s", fresh->path ? ": " : "", fresh->path ? fresh->path : "");
 	sd_notify(0, "READY=1");
 	return 0;
@@ -247,6 +251,48 @@ static int open_kernel(struct handshake **out)
 	return r < 0 ? fatal("netlink", r) : 0;
 }
 
+/*
+ * What sd-event waits for, and the kernel: of the threads that wait for that one, it wakes one only,
+ * and only one that waits in epoll_wait() itself. The first that asks is the first that is woken.
+ */
+static int wait_for_all(struct broker *b)
+{
+	struct epoll_event kernel = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = true};
+	struct epoll_event rest = {.events = EPOLLIN, .data.u32 = false};
+
+	b->all = epoll_create1(EPOLL_CLOEXEC);
+	if (b->all < 0 || epoll_ctl(b->all, EPOLL_CTL_ADD, handshake_fd(b->kernel), &kernel) < 0 ||
+	    epoll_ctl(b->all, EPOLL_CTL_ADD, sd_event_get_fd(b->event), &rest) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The kernel's queue is short: it goes before everything else. */
+static int run_loop(struct broker *b)
+{
+	while (sd_event_get_state(b->event) != SD_EVENT_FINISHED) {
+		struct epoll_event event[2];
+		int pending = sd_event_prepare(b->event);
+		int r = pending, n;
+
+		if (r < 0)
+			return r;
+		n = epoll_wait(b->all, event, G_N_ELEMENTS(event), pending ? 0 : -1);
+		for (int i = 0; i < n; i++)
+			if (event[i].data.u32 && !b->stopping) {
+				on_kernel(b);
+				broker_go_on(b);
+			}
+		if (!pending)
+			r = sd_event_wait(b->event, 0);
+		if (r > 0)
+			r = sd_event_dispatch(b->event);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int open_loop(struct broker *b)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
@@ -269,10 +315,7 @@ static int open_loop(struct broker *b)
 	if (r >= 0)
 		r = sd_event_add_signal(b->event, NULL, SIGUSR1, on_reload, b);
 	if (r >= 0)
-		r = sd_event_add_io(b->event, &b->kernel_source, handshake_fd(b->kernel), EPOLLIN,
-				    on_kernel, b);
-	if (r >= 0) /* the kernel's queue is short: it goes before everything else */
-		r = sd_event_source_set_priority(b->kernel_source, SD_EVENT_PRIORITY_IMPORTANT);
+		r = wait_for_all(b);
 	if (r >= 0)
 		r = sd_event_add_io(b->event, &wake, b->waiting, EPOLLIN, on_first_byte, b);
 	if (r >= 0) {
@@ -289,8 +332,6 @@ static int open_loop(struct broker *b)
 				      on_respawn, b);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->respawn, SD_EVENT_OFF);
-	if (r >= 0)
-		r = pool_open(b);
 	if (r >= 0)
 		r = sd_event_set_watchdog(b->event, true);
 	return r < 0 ? fatal("event loop", r) : 0;
@@ -320,7 +361,7 @@ static int start(struct broker *b)
 			    g_strerror(-r));
 	r = open_kernel(&b->kernel);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
-		r = open_kernel(&second);
+		r = handshake_open_second(&second, b->kernel);
 	if (r < 0)
 		return r;
 	r = open_loop(b);
@@ -330,7 +371,7 @@ static int start(struct broker *b)
 	if (r < 0)
 		return r;
 	if (second) { /* born in the sandbox, and before we use our process keyring */
-		r = acceptor_start(&b->acceptor, b->event, second, take_request, b);
+		r = acceptor_start(&b->acceptor, b->event, second, take_request, on_accepted, b);
 		if (r < 0)
 			return fatal("a second thread for the kernel's queue", r);
 	}
@@ -345,9 +386,7 @@ static void end(struct broker *b)
 	pool_close(b);
 	acceptor_stop(b->acceptor);
 	handshake_close(b->kernel);
-	sd_event_source_disable_unref(b->kernel_source);
 	sd_event_source_disable_unref(b->respawn);
-	sd_event_source_disable_unref(b->more);
 	deadlines_clear(&b->deadlines);
 	deadlines_clear(&b->settling);
 	deadlines_clear(&b->patience);
@@ -359,11 +398,13 @@ static void end(struct broker *b)
 	config_free(b->settings);
 	if (b->waiting >= 0)
 		close(b->waiting);
+	if (b->all >= 0)
+		close(b->all);
 }
 
 int broker_run(const struct broker_options *options)
 {
-	struct broker b = {.options = options, .settings = options->settings, .waiting = -1};
+	struct broker b = {.options = options, .settings = options->settings, .waiting = -1, .all = -1};
 	int r = start(&b);
 
 	if (r >= 0) {
@@ -371,8 +412,8 @@ int broker_run(const struct broker_options *options)
 			 b.settings->path ? ", configured by " : "", b.settings->path ? b.settings->path : "");
 		sd_notify(0, "READY=1");
 		drain(&b);
-		pool_dispatch(&b);
-		r = sd_event_loop(b.event);
+		broker_go_on(&b);
+		r = run_loop(&b);
 		if (r < 0)
 			fatal("event loop", r);
 		else

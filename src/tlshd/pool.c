@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,8 +112,7 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	return 0;
 }
 
-/* One piece of work, the kernel comes before the next. Return: is there another? */
-static bool go_on(struct broker *b)
+bool pool_go_on(struct broker *b)
 {
 	struct worker *w;
 	int r;
@@ -132,27 +132,6 @@ static bool go_on(struct broker *b)
 	else if (r < 0)
 		worker_lost(w, "its socket is closed");
 	return b->ready.head;
-}
-
-static int on_more(sd_event_source *source, void *userdata)
-{
-	struct broker *b = userdata;
-
-	sd_event_source_set_enabled(b->more, go_on(b) ? SD_EVENT_ON : SD_EVENT_OFF);
-	return 0;
-}
-
-int pool_open(struct broker *b)
-{
-	int r = sd_event_add_defer(b->event, &b->more, on_more, b);
-
-	return r < 0 ? r : sd_event_source_set_enabled(b->more, SD_EVENT_OFF);
-}
-
-void pool_dispatch(struct broker *b)
-{
-	if (b->accepted.head || b->ready.head)
-		sd_event_source_set_enabled(b->more, SD_EVENT_ON);
 }
 
 static void mark_ran(struct job *j)
@@ -287,7 +266,7 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 			worker_lost(w, "it died");
 		else
 			resume(w);
-		pool_dispatch(b);
+		broker_go_on(b);
 		return 0;
 	}
 	r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
@@ -302,7 +281,7 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 		if (take_message(w, &m))
 			release_retired(w);
 	}
-	pool_dispatch(b);
+	broker_go_on(b);
 	return 0;
 }
 
@@ -313,17 +292,20 @@ static void spawn_later(struct broker *b)
 	sd_event_source_set_enabled(b->respawn, SD_EVENT_ONESHOT);
 }
 
-/* A worker's user is not root, and we may have no CAP_KILL: become that user for the moment. */
+/*
+ * A worker's user is not root, and we may have no CAP_KILL: become that user for the moment. By the
+ * system call, for libc's function changes the other thread too, which then may not ACCEPT.
+ */
 static void kill_worker(struct worker *w)
 {
 	uid_t uid = w->broker->options->worker_uid;
 
 	if (kill(w->pid, SIGKILL) == 0 || errno == ESRCH)
 		return;
-	if (seteuid(uid) < 0)
+	if (syscall(SYS_setresuid, -1, uid, -1) < 0)
 		return;
 	kill(w->pid, SIGKILL);
-	if (seteuid(0) < 0)
+	if (syscall(SYS_setresuid, -1, 0, -1) < 0)
 		log_error("the broker cannot become root again: %m");
 }
 
@@ -372,7 +354,7 @@ void worker_mute(void *owner)
 	struct broker *b = w->broker;
 
 	worker_lost(w, "it does not answer");
-	pool_dispatch(b);
+	broker_go_on(b);
 }
 
 static int on_child(sd_event_source *source, const siginfo_t *info, void *userdata)
@@ -399,9 +381,13 @@ static int spawn(struct broker *b)
 		log_error("no socket pair for a worker: %s", g_strerror(-r));
 		return r;
 	}
+	acceptor_pause(b->acceptor);
 	pid = fork();
+	r = -errno;
+	if (pid != 0)
+		acceptor_resume(b->acceptor);
 	if (pid < 0) {
-		r = -errno;
+		errno = -r;
 		log_error("no process for a worker: %s", g_strerror(errno));
 		close(ours);
 		close(theirs);

@@ -108,9 +108,8 @@ static void finish(struct connection *c, const struct session_outcome *o)
 	m.done.alert_sent = o->alert_sent;
 	m.done.alert_received = o->alert_received;
 	g_strlcpy(m.done.cause, o->cause, sizeof(m.done.cause));
-	/* The session ends, its keys wiped, before the kernel's consumer goes on. */
+	tell(w->sock, &m); /* first, for the kernel's consumer waits */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
-	tell(w->sock, &m);
 	if (!g_hash_table_size(w->jobs) && w->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
 		w->untrimmed = 0;
