@@ -22,7 +22,8 @@
 /* A process that runs handshakes. */
 struct worker {
 	struct broker *broker;
-	pid_t pid;
+	pid_t pid; /* 0 as long as systemd's has not said that it is born */
+	int pidfd;
 	int sock;
 	sd_event_source *io;
 	GQueue jobs;	    /* of struct job, by its link */

@@ -2,6 +2,7 @@
 /* The broker: holds the keys and the kernel, and never reads a byte that a peer sent. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "tlshd/config.h"
@@ -10,11 +11,13 @@
  * struct broker_options - what main has found out.
  * @config_path: as given on the command line, NULL for the default places; for reloads
  * @settings: the configuration; the broker frees it
- * @worker_uid, @worker_gid: whom workers become
+ * @fork_workers: workers are our children and become @worker_uid and @worker_gid; else, where we may
+ *	not change a process's user, systemd starts them
  */
 struct broker_options {
 	const char *config_path;
 	config *settings;
+	bool fork_workers;
 	uid_t worker_uid;
 	gid_t worker_gid;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -28,6 +29,24 @@ int ipc_pair(int *broker, int *worker)
 	return 0;
 }
 
+int ipc_ring(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd, r;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
 /* Length and reader of each type. */
 static const struct {
 	size_t len;
@@ -39,6 +58,8 @@ static const struct {
 	[IPC_LOOKUP] = {sizeof(struct ipc_lookup), IPC_BROKER},
 	[IPC_DONE] = {sizeof(struct ipc_done), IPC_BROKER},
 	[IPC_LOG] = {sizeof(struct ipc_log), IPC_BROKER},
+	[IPC_SETTINGS] = {sizeof(struct ipc_settings), IPC_WORKER},
+	[IPC_BORN] = {sizeof(struct ipc_born), IPC_BROKER},
 };
 
 static size_t length_of(uint32_t type)
@@ -83,6 +104,11 @@ static const char *check_fields(const union ipc_message *m)
 		if (m->log.priority < LOG_ERR || m->log.priority > LOG_DEBUG)
 			return "a line of a priority that is not a worker's";
 		return is_string(m->log.line, sizeof(m->log.line)) ? NULL : "a line without end";
+	case IPC_SETTINGS:
+		return m->settings.loglevel > 9 || m->settings.tls_debug > 9 ||
+				       m->settings.nl_debug > 9 || m->settings.sha384_compat > 1
+			       ? "a setting that does not exist"
+			       : NULL;
 	default:
 		return NULL;
 	}
@@ -179,4 +205,46 @@ int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, co
 	if (got >= 0)
 		close(got);
 	return *why ? -EBADMSG : 0;
+}
+
+void ipc_want_sender(int sock, bool want)
+{
+	int value = want;
+
+	setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &value, sizeof(value));
+}
+
+int ipc_receive_born(int sock, pid_t *pid)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	union ipc_message m;
+	struct iovec vec = {&m, sizeof(m)};
+	struct msghdr msg = {.msg_iov = &vec,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	struct cmsghdr *c;
+	struct ucred sender;
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	if (n == 0)
+		return -EPIPE;
+	c = CMSG_FIRSTHDR(&msg);
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || ipc_check(IPC_BROKER, &m, (size_t)n) ||
+	    m.header.type != IPC_BORN || !c || c->cmsg_level != SOL_SOCKET ||
+	    c->cmsg_type != SCM_CREDENTIALS)
+		return -EBADMSG;
+	memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+	if (sender.uid == 0)
+		return -EBADMSG;
+	*pid = sender.pid;
+	return 0;
 }

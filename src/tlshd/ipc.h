@@ -5,11 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/identity.h"
 #include "common/secret.h"
 
 /*
+ * A worker that systemd starts gets SETTINGS first, on the socket it was started by, and with it the
+ * socket of all else; there it says BORN. One that was forked needs neither.
+ *
  * The life of a job: JOB goes to the worker, with the socket. RAN comes back when it has run for
  * the first time and waits for its peer. A server asks LOOKUP and is answered KEY, one at a
  * time. DONE ends it. A worker may send LOG at any time.
@@ -21,6 +25,8 @@ enum ipc_type {
 	IPC_LOOKUP = 4, /* worker to broker */
 	IPC_DONE = 5,	/* worker to broker */
 	IPC_LOG = 6,	/* worker to broker */
+	IPC_SETTINGS = 7, /* broker to worker, with a descriptor */
+	IPC_BORN = 8,	  /* worker to broker */
 };
 
 #define IPC_TEXT_MAX 511
@@ -74,6 +80,19 @@ struct ipc_log {
 	char line[IPC_TEXT_MAX + 1];
 };
 
+/** struct ipc_settings - what a worker has to know of the configuration. */
+struct ipc_settings {
+	struct ipc_header header;
+	uint32_t loglevel;
+	uint32_t tls_debug;
+	uint32_t nl_debug;
+	uint32_t sha384_compat;
+};
+
+struct ipc_born {
+	struct ipc_header header;
+};
+
 union ipc_message {
 	struct ipc_header header;
 	struct ipc_job job;
@@ -82,12 +101,17 @@ union ipc_message {
 	struct ipc_lookup lookup;
 	struct ipc_done done;
 	struct ipc_log log;
+	struct ipc_settings settings;
+	struct ipc_born born;
 };
 
 enum ipc_end { IPC_BROKER, IPC_WORKER };
 
 /** ipc_pair() - a socket for each end, close-on-exec. Return: 0 or a negative errno. */
 int ipc_pair(int *broker, int *worker);
+
+/** ipc_ring() - connect to the socket at @path without waiting. Return: it, or a negative errno. */
+int ipc_ring(const char *path);
 
 /**
  * ipc_check() - is this a message that @reader may get?
@@ -118,3 +142,14 @@ int ipc_send(int sock, const union ipc_message *m, int fd, bool wait);
  * Return: 0; -EAGAIN when there is none; -EPIPE when the other end is closed; -EBADMSG.
  */
 int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why);
+
+/** ipc_want_sender() - from now on, or no more, messages tell who sent them. */
+void ipc_want_sender(int sock, bool want);
+
+/**
+ * ipc_receive_born() - receive a worker's first word, by which the kernel says who it is.
+ * @sock: after ipc_want_sender()
+ *
+ * Return: 0; -EAGAIN; -EPIPE; -EBADMSG when it is another word, or comes from root.
+ */
+int ipc_receive_born(int sock, pid_t *pid);

@@ -13,6 +13,8 @@
 #include "common/log.h"
 #include "tlshd/broker.h"
 #include "tlshd/config.h"
+#include "tlshd/sandbox.h"
+#include "tlshd/worker.h"
 
 /* The broker sleeps within milliseconds; at this much in one go something is badly wrong. */
 #define RTTIME_USEC (2 * G_USEC_PER_SEC)
@@ -25,6 +27,7 @@ struct arguments {
 	gboolean to_stderr;
 	gboolean version;
 	gboolean check_config;
+	gboolean worker;
 };
 
 static int parse(struct arguments *a, int *argc, char ***argv)
@@ -36,6 +39,7 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 		 "Log to standard error instead of the journal or syslog", NULL},
 		{"check-config", 0, 0, G_OPTION_ARG_NONE, &a->check_config,
 		 "Say what is wrong with the configuration and exit", NULL},
+		{"worker", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &a->worker, NULL, NULL},
 		{"version", 'v', 0, G_OPTION_ARG_NONE, &a->version, "Print the version and exit", NULL},
 		{0},
 	};
@@ -86,12 +90,16 @@ static void raise_descriptors(void)
 		close(fd);
 }
 
-/* The fuse: a broker that spins goes on at an ordinary priority. */
+/*
+ * The fuse: a broker that spins goes on at an ordinary priority. Where it may not change that, systemd
+ * has started it, and does so again.
+ */
 static void demote(int signal)
 {
 	const struct sched_param ordinary = {0};
 
-	sched_setscheduler(0, SCHED_OTHER, &ordinary);
+	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
+		_exit(EXIT_FAILURE);
 }
 
 /*
@@ -127,7 +135,9 @@ int main(int argc, char **argv)
 	/* GnuTLS would write the keys of every session there. */
 	unsetenv("SSLKEYLOGFILE");
 
-	log_open(a.to_stderr || a.check_config ? LOG_TARGET_STDERR : LOG_TARGET_AUTO, "tlshd");
+	log_open(a.to_stderr || a.check_config || a.worker ? LOG_TARGET_STDERR : LOG_TARGET_AUTO, "tlshd");
+	if (a.worker)
+		worker_main_started();
 	options.config_path = a.config_path;
 	options.settings = config_load(a.config_path, &error);
 	if (!options.settings) {
@@ -144,7 +154,9 @@ int main(int argc, char **argv)
 		log_error("tlshd must be started as root, to serve the kernel and read its keyrings");
 		return EXIT_FAILURE;
 	}
-	find_worker_user(&options);
+	options.fork_workers = sandbox_may_change_user();
+	if (options.fork_workers)
+		find_worker_user(&options);
 	raise_descriptors();
 	raise_priority();
 	return broker_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

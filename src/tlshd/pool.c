@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +49,10 @@ static struct worker *least_loaded(struct broker *b)
 
 static void worker_free(struct worker *w)
 {
+	sd_event_source_disable_unref(w->io);
+	close(w->sock); /* which ends it, if it still does as it should */
+	if (w->pidfd >= 0)
+		close(w->pidfd);
 	g_clear_pointer(&w->late, g_hash_table_unref);
 	g_free(w);
 }
@@ -252,6 +256,25 @@ static void release_retired(struct worker *w)
 		worker_lost(w, NULL);
 }
 
+/* The first word of a worker that systemd has started. */
+static void meet(struct worker *w)
+{
+	int r = ipc_receive_born(w->sock, &w->pid);
+
+	if (r == -EAGAIN)
+		return;
+	if (r == -EBADMSG) {
+		worker_lost(w, "its first word is another one than a worker's");
+	} else if (r < 0) {
+		worker_lost(w, "systemd could not start it; see systemctl status 'tlshd-worker@*'");
+	} else {
+		ipc_want_sender(w->sock, false);
+		set_mute(w, false);
+		w->pidfd = pidfd_open(w->pid, 0);
+		log_debug(1, "worker %d started", (int)w->pid);
+	}
+}
+
 /* One message, and then the kernel comes first again. */
 static int on_worker(sd_event_source *source, int sock, uint32_t events, void *userdata)
 {
@@ -266,6 +289,11 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 			worker_lost(w, "it died");
 		else
 			resume(w);
+		broker_go_on(b);
+		return 0;
+	}
+	if (!w->pid) {
+		meet(w);
 		broker_go_on(b);
 		return 0;
 	}
@@ -292,23 +320,6 @@ static void spawn_later(struct broker *b)
 	sd_event_source_set_enabled(b->respawn, SD_EVENT_ONESHOT);
 }
 
-/*
- * A worker's user is not root, and we may have no CAP_KILL: become that user for the moment. By the
- * system call, for libc's function changes the other thread too, which then may not ACCEPT.
- */
-static void kill_worker(struct worker *w)
-{
-	uid_t uid = w->broker->options->worker_uid;
-
-	if (kill(w->pid, SIGKILL) == 0 || errno == ESRCH)
-		return;
-	if (syscall(SYS_setresuid, -1, uid, -1) < 0)
-		return;
-	kill(w->pid, SIGKILL);
-	if (syscall(SYS_setresuid, -1, 0, -1) < 0)
-		log_error("the broker cannot become root again: %m");
-}
-
 void worker_lost(struct worker *w, const char *cause)
 {
 	struct broker *b = w->broker;
@@ -319,10 +330,9 @@ void worker_lost(struct worker *w, const char *cause)
 	if (cause) {
 		log_error("worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, cause,
 			  w->jobs.length);
-		kill_worker(w);
+		if (w->pidfd >= 0)
+			pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0);
 	}
-	sd_event_source_disable_unref(w->io);
-	close(w->sock);
 	while ((link = w->jobs.head)) {
 		g_autofree char *text = g_strdup_printf("its worker is lost: %s", cause ? cause : "");
 
@@ -370,52 +380,87 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 }
 
 /* Return: 0 or a negative errno, logged. */
-static int spawn(struct broker *b)
+static int fork_worker(struct worker *w, int sock)
 {
-	struct worker *w;
-	int ours, theirs;
+	struct broker *b = w->broker;
 	pid_t pid;
-	int r = ipc_pair(&ours, &theirs);
+	int r;
 
-	if (r < 0) {
-		log_error("no socket pair for a worker: %s", g_strerror(-r));
-		return r;
-	}
 	acceptor_pause(b->acceptor);
 	pid = fork();
 	r = -errno;
 	if (pid != 0)
 		acceptor_resume(b->acceptor);
 	if (pid < 0) {
-		errno = -r;
-		log_error("no process for a worker: %s", g_strerror(errno));
-		close(ours);
-		close(theirs);
+		log_error("no process for a worker: %s", g_strerror(-r));
 		return r;
 	}
 	if (pid == 0)
-		worker_main(theirs, b->settings, b->options->worker_uid, b->options->worker_gid);
-	close(theirs);
+		worker_main(sock, b->settings, b->options->worker_uid, b->options->worker_gid);
+	w->pid = pid;
+	w->pidfd = pidfd_open(pid, 0);
+	r = sd_event_add_child(b->event, NULL, pid, WEXITED, on_child, NULL);
+	if (r < 0)
+		log_error("worker %d cannot be watched: %s", (int)pid, g_strerror(-r));
+	else
+		log_debug(1, "worker %d started", (int)pid);
+	return r;
+}
 
+/*
+ * Only a process that may become any user can make one of another user: so systemd does it, for whom
+ * connects to the socket of its unit. Return: 0 or a negative errno, logged.
+ */
+static int ask_systemd(struct worker *w, int sock)
+{
+	const config *c = w->broker->settings;
+	union ipc_message m = {.settings = {.header = {IPC_SETTINGS, 0},
+					    .loglevel = (uint32_t)c->loglevel,
+					    .tls_debug = (uint32_t)c->tls_debug,
+					    .nl_debug = (uint32_t)c->nl_debug,
+					    .sha384_compat = c->sha384_compat}};
+	int bell = ipc_ring(WORKER_SOCKET);
+	int r = bell;
+
+	ipc_want_sender(w->sock, true);
+	if (bell >= 0) {
+		r = ipc_send(bell, &m, sock, false);
+		close(bell);
+	}
+	if (r < 0)
+		log_error("no worker from systemd: " WORKER_SOCKET ": %s; start tlshd-worker.socket",
+			  g_strerror(-r));
+	return r;
+}
+
+/* Return: 0 or a negative errno, logged. */
+static int spawn(struct broker *b)
+{
+	struct worker *w;
+	int ours, theirs;
+	int r = ipc_pair(&ours, &theirs);
+
+	if (r < 0) {
+		log_error("no socket pair for a worker: %s", g_strerror(-r));
+		return r;
+	}
 	w = g_new0(struct worker, 1);
 	w->broker = b;
-	w->pid = pid;
 	w->sock = ours;
+	w->pidfd = -1;
 	w->born = now();
 	w->patience.owner = w;
 	r = sd_event_add_io(b->event, &w->io, ours, EPOLLIN, on_worker, w);
-	if (r >= 0)
-		r = sd_event_add_child(b->event, NULL, pid, WEXITED, on_child, NULL);
+	if (r < 0)
+		log_error("a worker cannot be watched: %s", g_strerror(-r));
+	else
+		r = b->options->fork_workers ? fork_worker(w, theirs) : ask_systemd(w, theirs);
+	close(theirs);
 	if (r < 0) {
-		log_error("worker %d cannot be watched: %s", (int)pid, g_strerror(-r));
-		kill_worker(w);
-		sd_event_source_disable_unref(w->io);
-		close(ours);
 		worker_free(w);
 		return r;
 	}
 	g_ptr_array_add(b->workers, w);
-	log_debug(1, "worker %d started", (int)pid);
 	return 0;
 }
 
@@ -456,12 +501,7 @@ void pool_retire(struct broker *b)
 
 void pool_close(struct broker *b)
 {
-	for (guint i = 0; i < b->workers->len; i++) {
-		struct worker *w = b->workers->pdata[i];
-
-		sd_event_source_disable_unref(w->io);
-		close(w->sock); /* which ends it */
-		worker_free(w);
-	}
+	for (guint i = 0; i < b->workers->len; i++)
+		worker_free(b->workers->pdata[i]);
 	g_ptr_array_set_size(b->workers, 0);
 }

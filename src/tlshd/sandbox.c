@@ -330,8 +330,28 @@ static int landlock(void)
 
 /* ---- capabilities ---- */
 
-/* The handshake family and socket buffers; becoming a worker's user. */
-static const unsigned int broker_capabilities[] = {CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID};
+/* The handshake family and socket buffers; ending a worker; making one that is not systemd's. */
+static const unsigned int broker_capabilities[] = {CAP_NET_ADMIN, CAP_KILL, CAP_SETUID, CAP_SETGID};
+
+struct capabilities {
+	struct __user_cap_data_struct set[_LINUX_CAPABILITY_U32S_3];
+};
+
+static int get_capabilities(struct capabilities *c)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	memset(c, 0, sizeof(*c));
+	return syscall(__NR_capget, &header, c->set) < 0 ? failed("capget") : 0;
+}
+
+bool sandbox_may_change_user(void)
+{
+	struct capabilities have;
+
+	return get_capabilities(&have) == 0 &&
+	       have.set[CAP_TO_INDEX(CAP_SETUID)].effective & CAP_TO_MASK(CAP_SETUID);
+}
 
 static bool broker_needs(unsigned int capability)
 {
@@ -344,8 +364,7 @@ static bool broker_needs(unsigned int capability)
 static int reduce_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
-	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct capabilities have, keep = {0};
 
 	for (unsigned int c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
 		/* Without CAP_SETPCAP it stays as the unit has set it. */
@@ -353,16 +372,39 @@ static int reduce_capabilities(void)
 			return failed("the capability bounding set");
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
-	if (syscall(__NR_capget, &header, have) < 0)
-		return failed("capget");
+	if (get_capabilities(&have) < 0)
+		return -EPERM;
 	for (size_t i = 0; i < G_N_ELEMENTS(broker_capabilities); i++) {
-		unsigned int c = broker_capabilities[i];
+		unsigned int at = CAP_TO_INDEX(broker_capabilities[i]);
 
-		sets[CAP_TO_INDEX(c)].permitted |= have[CAP_TO_INDEX(c)].permitted & CAP_TO_MASK(c);
+		keep.set[at].permitted |= have.set[at].permitted & CAP_TO_MASK(broker_capabilities[i]);
+		keep.set[at].effective = keep.set[at].permitted;
 	}
-	for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
-		sets[i].effective = sets[i].permitted;
-	return syscall(__NR_capset, &header, sets) < 0 ? failed("capset") : 0;
+	/* Where systemd has left no more than that, capset() is no longer allowed either. */
+	if (memcmp(&have, &keep, sizeof(have)) == 0)
+		return 0;
+	return syscall(__NR_capset, &header, keep.set) < 0 ? failed("capset") : 0;
+}
+
+/* With the user goes every capability. A worker of systemd's has come as one without. */
+static int leave_root(uid_t uid, gid_t gid)
+{
+	struct capabilities left;
+
+	if (geteuid() == 0) {
+		if (setgroups(0, NULL) < 0)
+			return failed("setgroups");
+		if (setresgid(gid, gid, gid) < 0)
+			return failed("setresgid");
+		if (setresuid(uid, uid, uid) < 0)
+			return failed("setresuid");
+	}
+	if (get_capabilities(&left) < 0)
+		return -EPERM;
+	for (size_t i = 0; i < G_N_ELEMENTS(left.set); i++)
+		if (left.set[i].permitted)
+			return failed_with("a worker has capabilities", -EPERM);
+	return 0;
 }
 
 /* ---- the two processes ---- */
@@ -397,7 +439,7 @@ int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid)
 
 	prctl(PR_SET_NAME, "tlshd-worker");
 	/* The broker's real-time priority is for the kernel's queue alone. */
-	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
+	if (sched_getscheduler(0) != SCHED_OTHER && sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
 		return failed("an ordinary priority");
 	reset_signals();
 	if ((*sock > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, (unsigned int)*sock - 1, 0) < 0) ||
@@ -406,13 +448,8 @@ int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid)
 	r = keyring_session_private();
 	if (r < 0 && r != -ENOSYS)
 		return failed_with("a session keyring of its own", r);
-	if (setgroups(0, NULL) < 0)
-		return failed("setgroups");
-	if (setresgid(gid, gid, gid) < 0)
-		return failed("setresgid");
-	if (setresuid(uid, uid, uid) < 0) /* and with it goes every capability */
-		return failed("setresuid");
-	return end_dumps();
+	r = leave_root(uid, gid);
+	return r < 0 ? r : end_dumps();
 }
 
 int sandbox_worker(void)

@@ -2,6 +2,7 @@
 /* What each process gives up, and what it may do afterwards: all of it in one file. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,8 +14,8 @@
  * @sock: the one descriptor above stderr that is kept
  * @uid, @gid: whom to become
  *
- * Closes all else, leaves the broker's keyrings, becomes @uid, drops every capability and the
- * way back to them, ends core dumps.
+ * Closes all else, leaves the broker's keyrings, becomes @uid where it is root, drops every
+ * capability and the way back to them, ends core dumps.
  *
  * Return: 0; a negative errno, logged, after which the process must end.
  */
@@ -35,12 +36,15 @@ int sandbox_worker(void);
 /**
  * sandbox_broker() - what the broker, and whatever it starts from now on, gives up.
  *
- * Leaves CAP_NET_ADMIN, CAP_SETUID and CAP_SETGID, and forbids other programs, modules, mounts
- * and more, by the list in sandbox.c.
+ * Leaves CAP_NET_ADMIN and CAP_KILL, where it has them CAP_SETUID and CAP_SETGID, and forbids other
+ * programs, modules, mounts and more, by the list in sandbox.c.
  *
  * Return: 0; a negative errno, logged.
  */
 int sandbox_broker(void);
+
+/** sandbox_may_change_user() - have we CAP_SETUID? Under systemd the broker has not. */
+bool sandbox_may_change_user(void);
 
 /**
  * sandbox_worker_filter(), sandbox_broker_filter() - the lists alone, for tests.

@@ -3,7 +3,9 @@
 #include "tlshd/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,13 +263,12 @@ static int on_broker(sd_event_source *source, int sock, uint32_t events, void *u
 		return 0;
 	if (r < 0) /* the broker has ended, or let us go */
 		return sd_event_exit(w->event, 0);
-	if (m.header.type == IPC_JOB) {
+	if (m.header.type == IPC_JOB)
 		take_job(w, &m.job, fd);
-	} else {
-		if (fd >= 0)
-			close(fd);
+	else if (fd >= 0)
+		close(fd);
+	if (m.header.type == IPC_KEY)
 		take_key(w, &m.key);
-	}
 	explicit_bzero(&m, sizeof(m));
 	return 0;
 }
@@ -314,5 +315,35 @@ noreturn void worker_main(int sock, const config *settings, uid_t uid, gid_t gid
 	if (sandbox_become_worker(&sock, uid, gid) < 0)
 		_exit(EXIT_FAILURE);
 	run(sock, settings);
+	_exit(EXIT_SUCCESS);
+}
+
+noreturn void worker_main_started(void)
+{
+	const union ipc_message born = {.born.header = {IPC_BORN, 0}};
+	struct pollfd wait = {.fd = STDIN_FILENO, .events = POLLIN};
+	config settings = {0};
+	union ipc_message m;
+	const char *why;
+	int null, sock, r;
+
+	poll(&wait, 1, -1);
+	r = ipc_receive(STDIN_FILENO, IPC_WORKER, &m, &sock, &why);
+	if (r < 0 || m.header.type != IPC_SETTINGS || sock < 0) {
+		log_error("a worker is started by systemd, for a broker; see tlshd-worker.socket");
+		_exit(EXIT_FAILURE);
+	}
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		_exit(EXIT_FAILURE);
+	settings.loglevel = (int)m.settings.loglevel;
+	settings.tls_debug = (int)m.settings.tls_debug;
+	settings.nl_debug = (int)m.settings.nl_debug;
+	settings.sha384_compat = m.settings.sha384_compat;
+	log_set_level(MAX(settings.loglevel, settings.nl_debug ? 6 : 0));
+	if (sandbox_become_worker(&sock, getuid(), getgid()) < 0)
+		_exit(EXIT_FAILURE);
+	tell(sock, &born);
+	run(sock, &settings);
 	_exit(EXIT_SUCCESS);
 }

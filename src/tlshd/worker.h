@@ -16,3 +16,10 @@
  * Gives up every right, then runs handshakes until the broker's end closes.
  */
 noreturn void worker_main(int sock, const config *settings, uid_t uid, gid_t gid);
+
+/**
+ * worker_main_started() - be a worker, in a process that systemd has started for a broker.
+ *
+ * Its standard input is the socket on which the broker sends the settings, and the one to work on.
+ */
+noreturn void worker_main_started(void);

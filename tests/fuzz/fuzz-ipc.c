@@ -22,7 +22,9 @@ static void use(enum ipc_end reader, const union ipc_message *m)
 	if (strlen(text) > IDENTITY_MAX ||
 	    (m->header.type == IPC_JOB && m->job.psk.len > SECRET_MAX) ||
 	    (m->header.type == IPC_KEY && m->key.psk.len > SECRET_MAX) ||
-	    (reader == IPC_WORKER) != (m->header.type == IPC_JOB || m->header.type == IPC_KEY))
+	    (m->header.type == IPC_SETTINGS && m->settings.loglevel > 9) ||
+	    (reader == IPC_WORKER) != (m->header.type == IPC_JOB || m->header.type == IPC_KEY ||
+				       m->header.type == IPC_SETTINGS))
 		abort();
 }
 

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -42,6 +44,8 @@ static const struct {
 	{IPC_LOOKUP, sizeof(struct ipc_lookup), IPC_BROKER},
 	{IPC_DONE, sizeof(struct ipc_done), IPC_BROKER},
 	{IPC_LOG, sizeof(struct ipc_log), IPC_BROKER},
+	{IPC_SETTINGS, sizeof(struct ipc_settings), IPC_WORKER},
+	{IPC_BORN, sizeof(struct ipc_born), IPC_BROKER},
 };
 
 static void each_message_passes_in_its_direction_and_length_only(void **state)
@@ -60,7 +64,7 @@ static void each_message_passes_in_its_direction_and_length_only(void **state)
 
 static void unknown_type_is_refused(void **state)
 {
-	const uint32_t bad[] = {0, 7, 1000, UINT32_MAX};
+	const uint32_t bad[] = {0, IPC_BORN + 1, 1000, UINT32_MAX};
 
 	for (size_t i = 0; i < 4; i++) {
 		union ipc_message m = message(bad[i]);
@@ -113,6 +117,12 @@ static void fields_out_of_range_are_refused(void **state)
 	m = message(IPC_LOG);
 	memset(m.log.line, 'x', sizeof(m.log.line));
 	REFUSED(IPC_BROKER, log);
+	m = message(IPC_SETTINGS);
+	m.settings.loglevel = 10;
+	REFUSED(IPC_WORKER, settings);
+	m = message(IPC_SETTINGS);
+	m.settings.sha384_compat = 2;
+	REFUSED(IPC_WORKER, settings);
 }
 
 static void job_travels_with_its_socket(void **state)
@@ -195,6 +205,51 @@ static void message_longer_than_any_is_refused(void **state)
 	close(worker);
 }
 
+/* A child of user @uid says @type. Return: what the broker's end makes of it, and the child. */
+static int hear(uint32_t type, uid_t uid, pid_t *child, pid_t *pid)
+{
+	union ipc_message m = message(type);
+	int broker, worker, r;
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	ipc_want_sender(broker, true);
+	*child = fork();
+	if (*child == 0)
+		_exit(setresuid(uid, uid, uid) < 0 || ipc_send(worker, &m, -1, false) < 0);
+	close(worker);
+	assert_int_equal(waitpid(*child, &r, 0), *child);
+	assert_int_equal(r, 0);
+	r = ipc_receive_born(broker, pid);
+	close(broker);
+	return r;
+}
+
+static void worker_is_known_by_the_kernels_word(void **state)
+{
+	uid_t somebody = geteuid() == 0 ? 65534 : geteuid();
+	pid_t child, pid = 0;
+
+	assert_int_equal(hear(IPC_BORN, somebody, &child, &pid), 0);
+	assert_int_equal(pid, child);
+	assert_int_equal(hear(IPC_RAN, somebody, &child, &pid), -EBADMSG);
+	if (geteuid() == 0)
+		assert_int_equal(hear(IPC_BORN, 0, &child, &pid), -EBADMSG);
+}
+
+static void worker_that_is_never_born_is_a_closed_socket(void **state)
+{
+	int broker, worker;
+	pid_t pid;
+
+	assert_int_equal(ipc_ring("/nonexistent/worker"), -ENOENT);
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	ipc_want_sender(broker, true);
+	assert_int_equal(ipc_receive_born(broker, &pid), -EAGAIN);
+	close(worker);
+	assert_int_equal(ipc_receive_born(broker, &pid), -EPIPE);
+	close(broker);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +259,8 @@ int main(void)
 		cmocka_unit_test(job_travels_with_its_socket),
 		cmocka_unit_test(descriptors_nobody_asked_for_are_closed),
 		cmocka_unit_test(message_longer_than_any_is_refused),
+		cmocka_unit_test(worker_is_known_by_the_kernels_word),
+		cmocka_unit_test(worker_that_is_never_born_is_a_closed_socket),
 	};
 
 	return cmocka_run_group_tests_name("ipc", tests, NULL, NULL);

@@ -375,7 +375,7 @@ static bool show_capabilities(void *ctx)
 	return true;
 }
 
-static void the_broker_keeps_three_capabilities(void **state)
+static void the_broker_keeps_four_capabilities(void **state)
 {
 	g_autofree char *lines = NULL;
 
@@ -383,9 +383,9 @@ static void the_broker_keeps_three_capabilities(void **state)
 		skip();
 	lines = in_child(sandbox_broker, show_capabilities, NULL);
 	assert_string_equal(lines, "CapInh:\t0000000000000000\n"
-				   "CapPrm:\t00000000000010c0\n"
-				   "CapEff:\t00000000000010c0\n"
-				   "CapBnd:\t00000000000010c0\n"
+				   "CapPrm:\t00000000000010e0\n"
+				   "CapEff:\t00000000000010e0\n"
+				   "CapBnd:\t00000000000010e0\n"
 				   "CapAmb:\t0000000000000000\n");
 }
 
@@ -531,7 +531,7 @@ int main(void)
 		cmocka_unit_test(every_handshake_works_in_it),
 		cmocka_unit_test(what_a_worker_may_not_fails_and_is_named_once),
 		cmocka_unit_test(the_broker_may_not_start_or_load_or_mount),
-		cmocka_unit_test(the_broker_keeps_three_capabilities),
+		cmocka_unit_test(the_broker_keeps_four_capabilities),
 		cmocka_unit_test(on_arm64_the_lists_are_the_same),
 	};
 
