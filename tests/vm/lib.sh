@@ -4,7 +4,7 @@
 
 set -euo pipefail
 
-: "${TLSHD:=ours}" "${SCENARIO_DIR:=/tmp}" "${SANITIZE:=}" "${GUEST:=}"
+: "${TLSHD:=ours}" "${SCENARIO_DIR:=/tmp}" "${SANITIZE:=}" "${GUEST:=}" "${INIT:=}"
 HOSTNQN=nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36
 HOSTID=befdec4c-2234-11b2-a85c-ca77c773af36
 PORT=4420
@@ -58,6 +58,10 @@ tlshd_program() {
 	esac
 }
 
+# Where systemd is init it starts the daemon, by the unit that is installed; not so a program that is
+# not the installed one, and not what a sanitizer is built into, which does not live under the unit.
+by_unit() { [[ $INIT == systemd* && ! $SANITIZE && $(tlshd_program) == /usr/sbin/tlshd ]]; }
+
 # start_tlshd [--netns NS] [--name NAME] [--config FILE] [--loglevel N]
 # Its log is $SCENARIO_DIR/NAME.log, its process number in $SCENARIO_DIR/NAME.pid.
 start_tlshd() {
@@ -77,6 +81,10 @@ start_tlshd() {
 		config=$SCENARIO_DIR/$name.conf
 		printf '[debug]\nloglevel=%s\ntls=%s\nnl=0\n[authenticate]\nkeyrings=.nvme\n' "$level" 0 >"$config"
 	fi
+	if by_unit; then
+		start_unit "$name" "$config" "$ns"
+		return
+	fi
 	[[ $TLSHD == ours ]] || modprobe -q nvme-keyring || true
 	local enter=()
 	[[ ! $ns ]] || enter=(nsenter "--net=/run/netns/$ns")
@@ -84,6 +92,44 @@ start_tlshd() {
 	pid=$!
 	echo $pid >"$SCENARIO_DIR/$name.pid"
 	wait_for 20 listens "$pid" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "$name did not begin to listen"; }
+}
+
+# start_unit NAME CONFIG NETNS: the unit as it is, but for where its files are; one that has another
+# name is a copy of it.
+start_unit() {
+	local name=$1 config=$2 ns=$3 units=/run/systemd/system
+	mkdir -p "$units/$name.service.d"
+	[[ $name == tlshd ]] || cp /usr/lib/systemd/system/tlshd.service "$units/$name.service"
+	cat >"$units/$name.service.d/scenario.conf" <<-END
+	[Unit]
+	StartLimitIntervalSec=0
+	[Service]
+	ExecStart=
+	ExecStart=$(tlshd_program) -s -c $(realpath "$config")
+	StandardError=append:$SCENARIO_DIR/$name.log
+	BindReadOnlyPaths=$SCENARIO_DIR
+	${ns:+NetworkNamespacePath=/run/netns/$ns}
+	Restart=no
+	END
+	systemctl daemon-reload
+	systemctl start "$name" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "the unit $name does not start"; }
+	systemctl show -p MainPID --value "$name" >"$SCENARIO_DIR/$name.pid"
+	wait_for 20 has_workers "$name" "$(sed -nE 's/^workers=//p' "$config")" || fail "$name has no workers"
+}
+has_workers() { (($(workers "$1" | wc -l) == ${2:-$(nproc)})); }
+
+stop_units() {
+	local path unit
+	for path in /run/systemd/system/*.service.d/scenario.conf; do
+		[[ -e $path ]] || continue
+		unit=${path%.d/*} unit=${unit##*/}
+		systemctl kill --signal=KILL "$unit" 2>/dev/null || true
+		systemctl stop "$unit" || true
+		rm -r "${path%/*}"
+		rm -f "/run/systemd/system/$unit"
+	done
+	systemctl daemon-reload
+	systemctl reset-failed
 }
 
 # The process is in a generic netlink multicast group: the kernel sees a handler.
@@ -94,6 +140,18 @@ listens() {
 }
 
 tlshd_pid() { cat "$SCENARIO_DIR/${1:-tlshd}.pid"; }
+
+# workers [NAME]: their process numbers, which are those at the other ends of the broker's sockets
+workers() {
+	local pid
+	pid=$(tlshd_pid "$@")
+	nsenter "--net=/proc/$pid/ns/net" ss -xnpH | awk -v broker="$pid" '
+		$1 != "u_seq" { next }
+		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
+		pid == broker { other[$8] = 1; next }
+		{ at[$6] = pid }
+		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n
+}
 
 # stop_tlshd [NAME]: SIGTERM, and it must be gone within 15 s
 stop_tlshd() {
@@ -316,7 +374,10 @@ clean_up() {
 	for path in /sys/class/nvme/nvme*/delete_controller; do
 		[[ ! -e $path ]] || echo 1 >"$path" 2>/dev/null || true
 	done
-	[[ ! -d /run/systemd/system ]] || systemctl stop tlshd.service 2>/dev/null || true
+	if [[ -d /run/systemd/system ]]; then
+		systemctl stop tlshd.service 2>/dev/null || true
+		stop_units
+	fi
 	[[ ! -e /sys/fs/cgroup/scenario/cgroup.kill ]] || echo 1 >/sys/fs/cgroup/scenario/cgroup.kill
 	stop_targets
 	wait_for 20 no_nvme || { echo "controllers are left:"; ls /sys/class/nvme; return 1; }

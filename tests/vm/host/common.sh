@@ -8,6 +8,10 @@ CACHE=${TLSHD_TEST_CACHE:-/var/cache/tlshd-tests}
 GUESTS=(trixie forky)
 export LC_ALL=C.UTF-8
 
+# Who is a guest's first process, where its scenarios do not mind: the one has tlshd started by its unit,
+# the other by hand.
+default_init() { if [[ $1 == forky ]]; then echo systemd; else echo script; fi; }
+
 say() { echo "$*" >&2; }
 die() { say "guest: $*"; exit 1; }
 

@@ -18,7 +18,7 @@ plan() {
 		[[ -f $file ]] || continue
 		guests=$(declared "$file" guests "${GUESTS[*]}")
 		[[ " $guests " == *" $guest "* ]] || continue
-		echo "$(declared "$file" kernel cloud) $(declared "$file" init script)" \
+		echo "$(declared "$file" kernel cloud) $(declared "$file" init "$(default_init "$guest")")" \
 			"$(basename "$file") $(declared "$file" timeout 60) $file"
 	done
 }
