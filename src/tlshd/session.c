@@ -18,6 +18,7 @@ struct session {
 	gnutls_session_t tls; /* NULL until a server has the whole ClientHello */
 	struct hello hello;   /* of a server */
 	size_t replayed;      /* bytes of it that GnuTLS has pulled */
+	size_t received;      /* bytes that came behind it; of a server all */
 	GByteArray *out;      /* what GnuTLS wants sent: a whole flight in one packet */
 	GPtrArray *offered;   /* identities of the ClientHello */
 	size_t n_offered;     /* of which we look up the first few */
@@ -29,13 +30,15 @@ struct session {
 	bool looking_up;
 	bool chosen;	/* identity and psk are those of the handshake */
 	bool key_asked; /* GnuTLS has taken the key */
-	bool heard;	/* a client: the server has answered */
 	bool eof;
 	bool finished;	/* GnuTLS is through; what is left is to send */
 	int io_errno;	/* of the last receive or send that failed */
 	enum session_wait wait;
 	struct session_outcome outcome;
 };
+
+/* GnuTLS would take 16 MiB of one message, if that is the length a peer gives it. */
+#define RECEIVED_MAX (256 * 1024)
 
 /* What the peer did, where GnuTLS's own words would not tell an administrator. */
 static const char *const closed_by_peer = "the peer closed the connection";
@@ -220,13 +223,18 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
 		gnutls_transport_set_errno(s->tls, s->io_errno);
 		return -1;
 	}
+	if (s->received > RECEIVED_MAX) {
+		s->io_errno = EMSGSIZE;
+		gnutls_transport_set_errno(s->tls, s->io_errno);
+		return -1;
+	}
 	n = receive(s, data, len);
 	if (n < 0) {
 		s->io_errno = errno;
 		gnutls_transport_set_errno(s->tls, s->io_errno);
 	}
 	if (n > 0)
-		s->heard = true;
+		s->received += (size_t)n;
 	return n;
 }
 
@@ -554,8 +562,13 @@ static void fail_on_error(struct session *s, int err)
 		fail_on_alert(s);
 		return;
 	}
-	if (s->eof) {
+	if (s->eof || err == GNUTLS_E_SESSION_EOF) { /* or close_notify, which is no error */
 		fail(s, ECONNRESET, "%s in the middle of the handshake", closed_by_peer);
+		return;
+	}
+	if (s->received > RECEIVED_MAX) {
+		fail(s, EPROTO, "the peer sends more than any handshake has");
+		send_alert(s, GNUTLS_A_UNEXPECTED_MESSAGE);
 		return;
 	}
 	if (err == GNUTLS_E_PULL_ERROR || err == GNUTLS_E_PUSH_ERROR) {
@@ -564,7 +577,7 @@ static void fail_on_error(struct session *s, int err)
 		return;
 	}
 	/* The binder is checked before anything of ours is sent. */
-	if (server && s->key_asked && err == GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER && !s->heard &&
+	if (server && s->key_asked && err == GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER && !s->received &&
 	    !s->out->len) {
 		fail(s, EKEYREJECTED, "the peer's key for this identity is another one (wrong binder)");
 		send_alert(s, GNUTLS_A_DECRYPT_ERROR);
@@ -578,6 +591,15 @@ static void fail_on_error(struct session *s, int err)
 		fail(s, EPROTO, "no cipher, group or PSK mode in common with the peer (%s)",
 		     gnutls_strerror(err));
 		send_alert(s, GNUTLS_A_HANDSHAKE_FAILURE);
+		return;
+	case GNUTLS_E_TOO_MANY_EMPTY_PACKETS: /* so it calls a flood of ChangeCipherSpec */
+		fail(s, EPROTO, "%s", gnutls_strerror(err));
+		send_alert(s, GNUTLS_A_UNEXPECTED_MESSAGE);
+		return;
+	case GNUTLS_E_UNKNOWN_CIPHER_SUITE:
+		fail(s, EPROTO, "%s", gnutls_strerror(err));
+		/* A server chooses among what we have offered. */
+		send_alert(s, server ? GNUTLS_A_HANDSHAKE_FAILURE : GNUTLS_A_ILLEGAL_PARAMETER);
 		return;
 	case GNUTLS_E_RECEIVED_ILLEGAL_EXTENSION:
 		fail(s, EPROTO, "%s", gnutls_strerror(err));

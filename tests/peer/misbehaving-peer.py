@@ -178,6 +178,26 @@ def corrupted():
     p.send(bytes(sealed))
     return p.answer()
 
+def change_cipher_spec_flood():
+    p = ready()
+    p.send(record(b"\x01", 20, 0x303) * 100000)
+    p.send(p.write.seal(22, p.finish()))
+    return p.answer()
+
+def after_finished(*messages):
+    """The handshake is done: what comes now meets GnuTLS in the test server, kTLS and its consumer in the kernel."""
+    def run():
+        p = ready()
+        p.send(p.write.seal(22, p.finish()))
+        application = Keys(expand_label(p.master, b"c ap traffic", digest(p.transcript)))
+        for m in messages:
+            p.send(application.seal(22, m))
+            if m[:1] == b"\x18":
+                application = Keys(expand_label(application.secret, b"traffic upd"))
+        p.s.shutdown(socket.SHUT_WR)
+        return p.answer()
+    return run
+
 def data_with_finished():
     p = ready()
     application = Keys(expand_label(p.master, b"c ap traffic", digest(p.transcript)))
@@ -213,6 +233,7 @@ CASES = [
     ("sslv2_hello", raw(b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10" + bytes(40)), [10, 70], [71]),
     ("tls_1_2", raw(record(tls12)), [70], [71]),
     ("alert_first", raw(record(b"\x02\x28", 21)), ["closed", 10], [71]),
+    ("close_notify_first", raw(record(b"\x01\x00", 21)), ["closed", 10], [104, 71]),
     ("application_data_first", raw(record(b"hello", 23)), [10], [71]),
     ("change_cipher_spec_first", raw(record(b"\x01", 20)), [10], [71]),
     ("server_hello_first", raw(record(message(2, bytes(40)))), [10], [71]),
@@ -231,6 +252,10 @@ CASES = [
     ("hello_that_lies_of_its_length", raw(record(b"\x01\x00\x00\x04" + b"\x03\x03\x00\x00")), [50, 47], [71]),
     ("early_data", early, ["hello"], [104, 110, 71]),
     ("finished_without_mac", encrypted(message(20, b"")), [50, 51], [71]),
+    ("close_notify_for_finished", encrypted(b"\x01\x00", kind=21), ["closed"], [104]),
+    ("alert_for_finished", encrypted(b"\x02\x28", kind=21), ["closed"], [71]),
+    ("message_that_never_ends", encrypted(b"\x14\xff\xff\xff" + bytes(12000), *[bytes(16000)] * 30), [10, 22, 50], [71]),
+    ("change_cipher_spec_flood", change_cipher_spec_flood, [10], [71]),
     ("wrong_finished", encrypted(message(20, bytes(32))), [51], [71]),
     ("record_that_does_not_decrypt", corrupted, [20], [71]),
     ("key_update_before_finished", encrypted(message(24, b"\x00")), [10], [71]),
@@ -242,6 +267,9 @@ CASES = [
     ("application_data_before_finished", encrypted(b"x", kind=23), [10], [71]),
     ("plain_record_after_keys", encrypted(before=record(message(20, bytes(32)), version=0x303)), [10, 20], [71]),
     ("empty_encrypted_handshake", encrypted(b""), [10, 50], [71]),
+    ("renegotiation", after_finished(good()), [10, "closed"], [0]),
+    ("tickets_after_finished", after_finished(*[message(4, bytes(20))] * 20), [10, 50, "closed"], [0]),
+    ("key_update_flood", after_finished(*[message(24, b"\x01")] * 50), [10, "closed"], [0]),
     ("data_with_finished", data_with_finished, ["closed", "hello"], [71, 0]),
 ]
 

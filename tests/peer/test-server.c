@@ -116,6 +116,17 @@ static void say(gnutls_session_t tls, int fd)
 	gnutls_bye(tls, GNUTLS_SHUT_WR);
 }
 
+/* A socket that is closed with something unread is reset, and an alert on its way lost. */
+static void drain(int fd)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+	char bytes[4096];
+
+	shutdown(fd, SHUT_WR);
+	while (poll(&p, 1, 200) > 0 && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
 static int serve(int fd)
 {
 	struct connection c = {0};
@@ -134,6 +145,8 @@ static int serve(int fd)
 	       r == -ETIMEDOUT ? "the peer did not go on in time" : status ? o->cause : "complete");
 	if (r == 0)
 		(as_client ? say : echo)(session_gnutls(c.s), fd);
+	else
+		drain(fd);
 	session_free(c.s);
 	g_free(c.asked);
 	close(fd);

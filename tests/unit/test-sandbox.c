@@ -130,7 +130,7 @@ static int run_session(int fd, int loop, enum handshake_side side, const char *i
 	return status;
 }
 
-/* One handshake for each row; the peer of a server is bare GnuTLS with these priorities. */
+/* One handshake for each row; the peer is bare GnuTLS with these priorities, without any it is ours. */
 static const struct handshake {
 	enum handshake_side side;
 	const char *identity;
@@ -153,8 +153,22 @@ static const struct handshake {
 	{HANDSHAKE_SERVER, ID "x", 7, PSK, ENOKEY},
 	{HANDSHAKE_SERVER, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK", EPROTO},
 	{HANDSHAKE_SERVER, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK", EPROTO},
+	{HANDSHAKE_CLIENT, ID, 7, PSK ":-CIPHER-ALL:+CHACHA20-POLY1305:-GROUP-ALL:+GROUP-X25519", 0},
+	/* the other side of a HelloRetryRequest: our share is for the first of our groups */
+	{HANDSHAKE_CLIENT, ID, 7, PSK ":-GROUP-ALL:+GROUP-SECP521R1", 0},
+	{HANDSHAKE_CLIENT, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK", EPROTO},
+	{HANDSHAKE_CLIENT, ID_384, 8, NULL, EKEYREJECTED},
+	{HANDSHAKE_SERVER, ID_384, 7, NULL, 0},
+	{HANDSHAKE_SERVER, ID_384, 8, NULL, EKEYREJECTED},
 	{HANDSHAKE_CLIENT, ID_384, 7, NULL, 0},
 };
+
+/* Where there is no SHA-384 the last row says so; its peer waits until the process ends. */
+static bool is_run(size_t i)
+{
+	return i == G_N_ELEMENTS(handshakes) - 1 || strcmp(handshakes[i].identity, ID_384) != 0 ||
+	       credentials_have(PSK_HASH_SHA384);
+}
 
 struct link {
 	int ours, theirs;
@@ -169,9 +183,12 @@ static bool run_ours(void *ctx)
 	log_to_parent(0, g_strerror(ECONNRESET));
 	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
 		const struct handshake *h = &handshakes[i];
-		int status = run_session(links[i].ours, loop, h->side, h->identity, h->byte);
 		char line[64];
+		int status;
 
+		if (!is_run(i))
+			continue;
+		status = run_session(links[i].ours, loop, h->side, h->identity, h->byte);
 		snprintf(line, sizeof(line), "handshake %zu: %d", i, status);
 		log_to_parent(0, line);
 	}
@@ -199,6 +216,33 @@ static void run_client(int fd, const char *priorities)
 	gnutls_psk_free_client_credentials(cred);
 }
 
+static int key_of_bare_server(gnutls_session_t tls, const char *name, gnutls_datum_t *key)
+{
+	key->size = 32;
+	key->data = gnutls_malloc(key->size);
+	memset(key->data, 7, key->size);
+	return 0;
+}
+
+/* A bare server, which blocks. */
+static void run_server(int fd, const char *priorities)
+{
+	gnutls_psk_server_credentials_t cred;
+	gnutls_session_t tls;
+
+	assert_int_equal(gnutls_init(&tls, GNUTLS_SERVER | GNUTLS_NO_SIGNAL), 0);
+	assert_int_equal(gnutls_priority_set_direct(tls, priorities, NULL), 0);
+	assert_int_equal(gnutls_psk_allocate_server_credentials(&cred), 0);
+	gnutls_psk_set_server_credentials_function(cred, key_of_bare_server);
+	gnutls_handshake_set_timeout(tls, 10000);
+	gnutls_credentials_set(tls, GNUTLS_CRD_PSK, cred);
+	gnutls_transport_set_int(tls, fd);
+	while (gnutls_handshake(tls) == GNUTLS_E_INTERRUPTED)
+		;
+	gnutls_deinit(tls);
+	gnutls_psk_free_server_credentials(cred);
+}
+
 /* The other end of all of them, in a process without a sandbox. */
 static void run_theirs(const struct link *links)
 {
@@ -209,10 +253,16 @@ static void run_theirs(const struct link *links)
 	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
 		const struct handshake *h = &handshakes[i];
 
-		if (h->side == HANDSHAKE_SERVER)
+		enum handshake_side side = h->side == HANDSHAKE_SERVER ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER;
+
+		if (!is_run(i))
+			continue;
+		if (!h->priorities)
+			run_session(links[i].theirs, loop, side, h->identity, 7);
+		else if (side == HANDSHAKE_CLIENT)
 			run_client(links[i].theirs, h->priorities);
 		else
-			run_session(links[i].theirs, loop, HANDSHAKE_SERVER, h->identity, 7);
+			run_server(links[i].theirs, h->priorities);
 		close(links[i].theirs);
 	}
 	_exit(0);
@@ -246,6 +296,8 @@ static void every_handshake_works_in_it(void **state)
 		int want = handshakes[i].status;
 		g_autofree char *line = NULL;
 
+		if (!is_run(i))
+			continue;
 		if (strcmp(handshakes[i].identity, ID_384) == 0 && !credentials_have(PSK_HASH_SHA384))
 			want = ENOTSUP;
 		line = g_strdup_printf("handshake %zu: %d\n", i, want);
