@@ -266,7 +266,7 @@ static void meet(struct worker *w)
 	if (r == -EBADMSG) {
 		worker_lost(w, "its first word is another one than a worker's");
 	} else if (r < 0) {
-		worker_lost(w, "systemd could not start it; see systemctl status 'tlshd-worker@*'");
+		worker_lost(w, "systemd could not start it; see journalctl -u 'tlshd-worker@*'");
 	} else {
 		ipc_want_sender(w->sock, false);
 		set_mute(w, false);

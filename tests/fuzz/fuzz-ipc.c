@@ -43,6 +43,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	reader = *data++ & 1 ? IPC_WORKER : IPC_BROKER;
 	size--;
+	if (reader == IPC_BROKER && send(fd[0], data, size, MSG_DONTWAIT) >= 0) {
+		pid_t pid;
+
+		ipc_want_sender(fd[1], true);
+		ipc_receive_born(fd[1], &pid);
+		ipc_want_sender(fd[1], false);
+	}
 	if (send(fd[0], data, size, MSG_DONTWAIT) < 0)
 		return 0;
 	memset(&m, 0xaa, sizeof(m));

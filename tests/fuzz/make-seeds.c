@@ -67,7 +67,7 @@ static void ipc(const char *name, uint32_t type, size_t len)
 	struct {
 		uint8_t reader;
 		union ipc_message m;
-	} __attribute__((packed)) seed = {.reader = type == IPC_JOB || type == IPC_KEY};
+	} __attribute__((packed)) seed = {.reader = type == IPC_JOB || type == IPC_KEY || type == IPC_SETTINGS};
 
 	seed.m.header.type = type;
 	seed.m.header.job = 1;
@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 	ipc("lookup", IPC_LOOKUP, sizeof(struct ipc_lookup));
 	ipc("done", IPC_DONE, sizeof(struct ipc_done));
 	ipc("log", IPC_LOG, sizeof(struct ipc_log));
+	ipc("settings", IPC_SETTINGS, sizeof(struct ipc_settings));
+	ipc("born", IPC_BORN, sizeof(struct ipc_born));
 	config("full", "[debug]\nloglevel=1\ntls=2\nnl=0\n[authenticate]\nkeyrings=.nvme;123\n"
 		       "psk.sha384_compat=true\n[tlshd]\nworkers=2\n");
 	config("x509", "# ktls-utils\n[authenticate.client]\nx509.truststore=/etc/a\n"
