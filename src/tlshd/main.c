@@ -124,6 +124,8 @@ int main(int argc, char **argv)
 		printf("tlshd %s\n", PROJECT_VERSION);
 		return EXIT_SUCCESS;
 	}
+	/* Whoever read our stderr may end before us. */
+	signal(SIGPIPE, SIG_IGN);
 	/* GnuTLS would write the keys of every session there. */
 	unsetenv("SSLKEYLOGFILE");
 
