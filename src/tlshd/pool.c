@@ -153,18 +153,12 @@ static int answer_lookup(struct worker *w, struct job *j)
 	memset(&m->key, 0, sizeof(m->key));
 	m->header.type = IPC_KEY;
 	m->header.job = j->id;
-	if (r > 0) {
-		key = r;
-		r = keys_read(b->keys, j->keyring, key, &m->key.psk);
-		if (r < 0)
-			log_debug(1, "job %u: key 0x%08x cannot be read: %s", j->id,
-				  (unsigned int)key, key_strerror(r));
-	}
-	m->key.error = r < 0 ? (uint32_t)-r : 0;
+	key = keys_find(b->keys, j->keyring, j->identity, j->start, &m->key.psk);
+	m->key.error = key < 0 ? (uint32_t)-key : 0;
 	r = ipc_send(w->sock, m, -1, false);
 	secret_wipe(&m->key.psk);
 	if (r == 0)
-		j->key = key;
+		j->key = MAX(key, 0);
 	return r;
 }
 
