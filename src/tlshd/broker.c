@@ -251,7 +251,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	b->settings = fresh;
 	apply_log_level(b->settings);
 	keys_configure(b->keys, b->settings->keyrings);
-	ktls_load_module(-1);
+	ktls_need_module(-1);
 	pool_retire(b);
 	pool_spawn(b);
 	broker_go_on(b);
@@ -391,11 +391,7 @@ static int start(struct broker *b)
 	r = keys_open(&b->keys, b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
-	r = ktls_load_module(-1);
-	if (r < 0)
-		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
-			    "until it is; try modprobe tls",
-			    g_strerror(-r));
+	ktls_need_module(-1);
 	r = open_kernel(&b->kernel);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
 		r = handshake_open_second(&second, b->kernel);

@@ -189,7 +189,7 @@ static void on_done(struct broker *b, struct job *j, const struct ipc_done *done
 	}
 	/* The module may have gone, or have come only now: make sure for the next one. */
 	if (done->status == ENOENT)
-		ktls_load_module(j->sockfd);
+		ktls_need_module(j->sockfd);
 	job_finish(b, j, (int)done->status, done, done->cause);
 }
 
