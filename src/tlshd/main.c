@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "tlshd/broker.h"
 #include "tlshd/config.h"
+#include "tlshd/sandbox.h"
 
 /* The broker sleeps within milliseconds; at this much in one go something is badly wrong. */
 #define RTTIME_USEC (2 * G_USEC_PER_SEC)
@@ -149,5 +150,6 @@ int main(int argc, char **argv)
 	find_worker_user(&options);
 	raise_descriptors();
 	raise_priority();
+	sandbox_spare_broker();
 	return broker_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -147,8 +147,7 @@ static int answer_lookup(struct worker *w, struct job *j)
 {
 	struct broker *b = w->broker;
 	union ipc_message *m = b->secret_message;
-	int r = keys_lookup(b->keys, j->keyring, j->identity, j->start);
-	key_serial key = 0;
+	int key, r;
 
 	memset(&m->key, 0, sizeof(m->key));
 	m->header.type = IPC_KEY;
@@ -358,8 +357,11 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 	else if (info->si_code == CLD_EXITED)
 		log_error("worker %d has ended with status %d", (int)info->si_pid, info->si_status);
 	else
-		log_error("worker %d was ended by signal %d (%s)", (int)info->si_pid, info->si_status,
-			  strsignal(info->si_status));
+		log_error("worker %d was ended by signal %d (%s)%s", (int)info->si_pid, info->si_status,
+			  strsignal(info->si_status),
+			  info->si_status == SIGKILL
+				  ? "; if by nobody else, then by the kernel for want of memory"
+				  : "");
 	return 0;
 }
 
