@@ -9,12 +9,12 @@
 
 /*
  * sd_journal_send() waits when the journal is slow, and a process with a real-time priority must
- * not. So this is a stream of our own; lines for which it has no room are counted, and the number
- * is the next line that has.
+ * not. So this is a stream of our own; lines for which it has no room, or that come while there is
+ * no journal, are counted, and the number is the next line that gets through.
  */
 
-/** journal_open() - connect, anew if need be; @name is what the lines stand under. */
+/** journal_open() - connect; @name is what the lines stand under, and is kept. Return: is there one? */
 bool journal_open(const char *name);
 
-/** journal_write() - one line of a syslog priority. Return: false when the journal is gone. */
-bool journal_write(int priority, const char *line);
+/** journal_write() - one line of a syslog priority. A journal that is gone is looked for again. */
+void journal_write(int priority, const char *line);

@@ -2,6 +2,8 @@
 /* The log: journal, syslog or stderr, with levels 0 to 9. */
 #include "common/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,14 +48,48 @@ void log_set_sink(void (*to)(int priority, const char *line))
 	sink = to;
 }
 
-/* One write for a line, so that lines of two processes never mix. */
+/* Lines that found no room on stderr, why, and whether the last of them went out in part. */
+static struct {
+	unsigned int lines;
+	int error;
+	bool torn;
+} lost;
+
+/*
+ * One write for a line, so that lines of two processes never mix; it is not waited for. Return:
+ * whether the whole line went out.
+ */
+static bool write_whole(const char *format, ...) G_GNUC_PRINTF(1, 2);
+static bool write_whole(const char *format, ...)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char whole[LOG_LINE_MAX + 64];
+	va_list args;
+	ssize_t len, n = -1;
+
+	va_start(args, format);
+	len = vsnprintf(whole, sizeof(whole), format, args);
+	va_end(args);
+	len = MIN(len, (ssize_t)sizeof(whole) - 1);
+	errno = EAGAIN;
+	if (poll(&p, 1, 0) != 0)
+		n = write(STDERR_FILENO, whole, (size_t)len);
+	if (n == len)
+		return true;
+	lost.error = n < 0 ? errno : ENOSPC;
+	lost.torn |= n > 0;
+	return false;
+}
+
+/* What a full disk or a reader that sleeps has cost is the first line that gets through again. */
 static void write_line(const char *line)
 {
-	char whole[LOG_LINE_MAX + 64];
-	int n = snprintf(whole, sizeof(whole), "%s: %s\n", program, line);
-
-	if (write(STDERR_FILENO, whole, MIN((size_t)n, sizeof(whole) - 1)) < 0)
-		return; /* and nowhere to say so */
+	if (lost.lines &&
+	    write_whole("%s%s: %u lines of this log were lost: %s\n", lost.torn ? "\n" : "", program,
+			lost.lines, lost.error == EAGAIN ? "nobody read it" : g_strerror(lost.error)))
+		memset(&lost, 0, sizeof(lost));
+	if (lost.lines || !write_whole("%s: %s\n", program, line))
+		lost.lines++;
 }
 
 void log_line(int priority, const char *format, ...)
@@ -71,10 +107,7 @@ void log_line(int priority, const char *format, ...)
 	}
 	switch (where) {
 	case TO_JOURNAL:
-		/* Gone when it was started anew: so is our stream. */
-		if (!journal_write(priority, line) &&
-		    (!journal_open(program) || !journal_write(priority, line)))
-			where = TO_SYSLOG;
+		journal_write(priority, line);
 		break;
 	case TO_SYSLOG:
 		syslog(priority, "%s", line);

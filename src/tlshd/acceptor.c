@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <glib.h>
 
@@ -15,6 +17,11 @@
 
 /* ACCEPTs that may fail in a row. */
 #define ERRORS_MAX 64
+/* Descriptors that requests leave alone: those of the loop, of workers, of a new worker, of the log. */
+#define DESCRIPTORS_KEPT 48
+
+/* Sockets of requests that are open, taken by either thread. */
+static atomic_uint held;
 
 struct acceptor {
 	pthread_t thread;
@@ -30,11 +37,27 @@ struct acceptor {
 	void *ctx;
 };
 
+static bool has_room(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || held + DESCRIPTORS_KEPT < limit.rlim_cur;
+}
+
+void accept_close(int sockfd)
+{
+	close(sockfd);
+	held--;
+}
+
 /* Return: false when the kernel has none. */
 static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 {
 	out->why = NULL;
 	out->keyring = 0;
+	out->error = -EMFILE;
+	if (!has_room())
+		return true;
 	if (*used)
 		*used = keyring_process_clear() < 0;
 	out->error = handshake_accept(h, &out->req, &out->why);
@@ -42,6 +65,7 @@ static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 		return false;
 	*used = true;
 	if (out->error == 0) {
+		held++;
 		out->keyring = out->req.keyring;
 		if (!out->keyring)
 			out->keyring = MAX(keyring_process_only(), 0);
@@ -63,6 +87,8 @@ void accept_all(struct handshake *h, bool *used, void (*taken)(void *ctx, const 
 	while (errors < ERRORS_MAX && accept_one(h, used, &one)) {
 		errors = one.error ? errors + 1 : 0;
 		taken(ctx, &one);
+		if (one.error == -EMFILE)
+			return;
 	}
 }
 

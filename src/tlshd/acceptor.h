@@ -10,7 +10,8 @@
 
 /**
  * struct accepted - an ACCEPT that brought a request, or failed.
- * @error: 0 or a negative errno; -EBADMSG: malformed, @why says how, it has been failed and forgotten
+ * @error: 0 or a negative errno; -EBADMSG: malformed, @why says how, it has been failed and forgotten;
+ *	-EMFILE: there may be more, and we have no descriptor for one
  * @req: as of handshake_accept()
  * @keyring: the keyring it belongs to, 0 when unknown
  */
@@ -26,10 +27,15 @@ struct accepted {
  * @used: the caller's memory of whether the process keyring of its thread may have something in it
  * @taken: called for each
  *
- * Takes no lock, and logs nothing.
+ * Takes no lock, and logs nothing. Where there is no descriptor for one more it stays in the kernel's
+ * queue: an ACCEPT that finds the table full fails the request on the spot, which the target does not
+ * survive in a request's first moments, see job_finish().
  */
 void accept_all(struct handshake *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
 		void *ctx);
+
+/** accept_close() - close the socket of a request, and so make room for another. */
+void accept_close(int sockfd);
 
 /*
  * The kernel queues ten requests on a machine of 4 GiB and drops the connections beyond. A broker

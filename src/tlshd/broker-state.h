@@ -81,6 +81,9 @@ struct broker {
 	struct acceptor *acceptor; /* NULL where one thread has to do */
 	int all; /* epoll set of the kernel and the event loop */
 	sd_event_source *respawn; /* of workers that could not be started at once */
+	sd_event_source *room;	  /* to take requests for which there was no descriptor */
+	bool full;		  /* there are some, or may be */
+	uint64_t full_at;	  /* usec, monotonic: when the log was last told of that */
 	struct keys *keys;
 	GHashTable *jobs; /* id to struct job */
 	uint32_t last_id;

@@ -16,6 +16,11 @@
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
 #define WAKE_BATCH 2
+/* The next look for a free descriptor, where none of ours has become free before: for the limit may
+ * have been raised. */
+#define FULL_USEC (100 * UINT64_C(1000))
+/* The log hears of it once in this time, however long it lasts. */
+#define FULL_LOG_USEC (10 * G_USEC_PER_SEC)
 
 /* ---- requests ---- */
 
@@ -58,6 +63,22 @@ static void start_client(struct broker *b, struct job *j, const struct handshake
 	job_make_ready(b, j);
 }
 
+/* The kernel speaks once of what it has queued. */
+static void wait_for_room(struct broker *b)
+{
+	uint64_t now = (uint64_t)g_get_monotonic_time();
+
+	b->full = true;
+	sd_event_source_set_time_relative(b->room, FULL_USEC);
+	sd_event_source_set_enabled(b->room, SD_EVENT_ONESHOT);
+	if (b->full_at && now - b->full_at < FULL_LOG_USEC)
+		return;
+	b->full_at = now;
+	log_error("no descriptor is left for more than the %u handshakes in flight: others wait in the "
+		  "kernel, which drops those it has no room for; raise LimitNOFILE= or ulimit -n",
+		  g_hash_table_size(b->jobs));
+}
+
 /* All that takes time waits until the kernel's queue is empty. */
 static void take_request(void *ctx, const struct accepted *one)
 {
@@ -66,7 +87,9 @@ static void take_request(void *ctx, const struct accepted *one)
 	struct job *j;
 
 	if (one->error) {
-		if (one->why)
+		if (one->error == -EMFILE)
+			wait_for_room(b);
+		else if (one->why)
 			log_error("the kernel's request is refused: %s", one->why);
 		else
 			log_error("ACCEPT failed: %s", g_strerror(-one->error));
@@ -118,6 +141,16 @@ void broker_go_on(struct broker *b)
 static void on_accepted(void *ctx)
 {
 	broker_go_on(ctx);
+}
+
+static int on_room(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct broker *b = userdata;
+
+	b->full = false;
+	drain(b);
+	broker_go_on(b);
+	return 0;
 }
 
 static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -218,7 +251,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	b->settings = fresh;
 	apply_log_level(b->settings);
 	keys_configure(b->keys, b->settings->keyrings);
-	ktls_load_module(-1);
+	ktls_need_module(-1);
 	pool_retire(b);
 	pool_spawn(b);
 	broker_go_on(b);
@@ -333,6 +366,10 @@ static int open_loop(struct broker *b)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->respawn, SD_EVENT_OFF);
 	if (r >= 0)
+		r = sd_event_add_time(b->event, &b->room, CLOCK_MONOTONIC, UINT64_MAX, 0, on_room, b);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(b->room, SD_EVENT_OFF);
+	if (r >= 0)
 		r = sd_event_set_watchdog(b->event, true);
 	return r < 0 ? fatal("event loop", r) : 0;
 }
@@ -354,11 +391,7 @@ static int start(struct broker *b)
 	r = keys_open(&b->keys, b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
-	r = ktls_load_module(-1);
-	if (r < 0)
-		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
-			    "until it is; try modprobe tls",
-			    g_strerror(-r));
+	ktls_need_module(-1);
 	r = open_kernel(&b->kernel);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
 		r = handshake_open_second(&second, b->kernel);
@@ -387,6 +420,7 @@ static void end(struct broker *b)
 	acceptor_stop(b->acceptor);
 	handshake_close(b->kernel);
 	sd_event_source_disable_unref(b->respawn);
+	sd_event_source_disable_unref(b->room);
 	deadlines_clear(&b->deadlines);
 	deadlines_clear(&b->settling);
 	deadlines_clear(&b->patience);

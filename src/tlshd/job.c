@@ -166,7 +166,9 @@ void jobs_stop_when_done(struct broker *b)
 static void forget(struct broker *b, struct job *j)
 {
 	g_hash_table_remove(b->jobs, GUINT_TO_POINTER(j->id));
-	close(j->sockfd);
+	accept_close(j->sockfd);
+	if (b->full)
+		sd_event_source_set_time(b->room, 0);
 	g_free(j->identity);
 	g_free(j);
 	if (!g_hash_table_size(b->jobs) && b->untrimmed >= TRIM_FROM) {

@@ -12,6 +12,7 @@ struct keyindex {
 	GArray *serials;  /* as last read */
 	GHashTable *identities; /* identity to serial */
 	GHashTable *known;	/* serial to identity, which owns the string; of no PSK: NULL */
+	unsigned int nameless;	/* of those: another type, or gone before we could ask its name */
 };
 
 struct keyindex *keyindex_new(key_serial keyring, const char *type)
@@ -51,6 +52,7 @@ static void rebuild(struct keyindex *x, GArray *serials)
 	GHashTable *known = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 
 	g_hash_table_remove_all(x->identities);
+	x->nameless = 0;
 	for (guint i = 0; i < serials->len; i++) {
 		key_serial key = g_array_index(serials, key_serial, i);
 		gpointer old = NULL, text = NULL;
@@ -60,6 +62,8 @@ static void rebuild(struct keyindex *x, GArray *serials)
 		g_hash_table_insert(known, GINT_TO_POINTER(key), text);
 		if (text)
 			g_hash_table_insert(x->identities, text, GINT_TO_POINTER(key));
+		else
+			x->nameless++;
 	}
 	g_hash_table_destroy(x->known);
 	x->known = known;
@@ -82,6 +86,14 @@ static int refresh(struct keyindex *x)
 	return 0;
 }
 
+/* Why a key is not in the table; the kernel's search, which is slow, can tell of those that were. */
+static int explain(const struct keyindex *x, const char *identity)
+{
+	int r = x->nameless ? keyring_search(x->keyring, x->type, identity) : -ENOKEY;
+
+	return r == -EKEYREVOKED || r == -EKEYEXPIRED ? r : -ENOKEY;
+}
+
 int keyindex_lookup(struct keyindex *x, const char *identity, uint64_t since)
 {
 	gpointer key;
@@ -93,5 +105,5 @@ int keyindex_lookup(struct keyindex *x, const char *identity, uint64_t since)
 			return r;
 	}
 	key = g_hash_table_lookup(x->identities, identity);
-	return key ? GPOINTER_TO_INT(key) : -ENOKEY;
+	return key ? GPOINTER_TO_INT(key) : explain(x, identity);
 }

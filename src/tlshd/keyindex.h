@@ -22,7 +22,8 @@ void keyindex_free(struct keyindex *x);
  * keyindex_lookup() - the key of exactly this identity.
  * @since: usec, monotonic: the answer must be true of some moment after this one
  *
- * Return: its serial; -ENOKEY when there is none; a negative errno when the keyring cannot be
- * read, after which the index is of no more use.
+ * Return: its serial, also that of a key which has been revoked or has expired since it was first
+ * seen; -ENOKEY when there is none; -EKEYREVOKED or -EKEYEXPIRED when it was that before; a negative
+ * errno when the keyring cannot be read.
  */
 int keyindex_lookup(struct keyindex *x, const char *identity, uint64_t since);

@@ -82,7 +82,7 @@ static int lookup_in(struct keys *k, key_serial keyring, const char *identity, u
 		g_hash_table_insert(k->indexes, GINT_TO_POINTER(keyring), index);
 	}
 	r = keyindex_lookup(index, identity, since);
-	if (r < 0 && r != -ENOKEY)
+	if (r < 0 && keys_status(r) != ENOKEY)
 		g_hash_table_remove(k->indexes, GINT_TO_POINTER(keyring));
 	return r;
 }
@@ -118,6 +118,24 @@ int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk)
 		link_keyring(k, keyring, "of the request");
 	find_keyrings(k, false);
 	return key_read_psk(key, psk);
+}
+
+int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since, secret *psk)
+{
+	int key = keys_lookup(k, keyring, identity, since), fresh;
+	int r = key > 0 ? keys_read(k, keyring, key, psk) : key;
+
+	if (r == 0)
+		return key;
+	if (key < 0)
+		return r;
+	log_debug(1, "key 0x%08x cannot be read: %s", (unsigned int)key, key_strerror(r));
+	fresh = keys_lookup(k, keyring, identity, (uint64_t)g_get_monotonic_time());
+	if (fresh > 0 && fresh != key) {
+		r = keys_read(k, keyring, fresh, psk);
+		return r < 0 ? r : fresh;
+	}
+	return fresh < 0 ? fresh : r;
 }
 
 int keys_identity(struct keys *k, key_serial key, char **identity)

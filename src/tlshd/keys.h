@@ -45,6 +45,16 @@ void keys_use_keyring(struct keys *k, key_serial keyring);
  */
 int keys_lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since);
 
+/**
+ * keys_find() - keys_lookup() and keys_read() in one.
+ * @psk: the bytes, on success
+ *
+ * A key that cannot be read may have been replaced since the index was last read: so look again.
+ *
+ * Return: as of keys_lookup(); -EKEYREVOKED, -EKEYEXPIRED or another negative errno of keys_read().
+ */
+int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since, secret *psk);
+
 /** keys_identity() - the identity of a key that the kernel names; see key_describe(). */
 int keys_identity(struct keys *k, key_serial key, char **identity);
 

@@ -35,6 +35,21 @@ int ktls_load_module(int lost)
 	return r == -ENOTCONN ? 0 : r;
 }
 
+void ktls_need_module(int lost)
+{
+	static gint64 failed_at;
+	int r;
+
+	if (failed_at && g_get_monotonic_time() - failed_at < G_USEC_PER_SEC)
+		return;
+	r = ktls_load_module(lost);
+	failed_at = r < 0 ? g_get_monotonic_time() : 0;
+	if (r < 0)
+		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
+			    "until it is; try modprobe tls",
+			    g_strerror(-r));
+}
+
 union crypto_info {
 	struct tls_crypto_info info;
 	struct tls12_crypto_info_aes_gcm_128 gcm_128;

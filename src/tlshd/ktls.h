@@ -15,6 +15,12 @@
 int ktls_load_module(int lost);
 
 /**
+ * ktls_need_module() - the same, and what it means when it fails is in the log. It is then not tried
+ * again for a second, for the kernel starts modprobe, and we wait for it.
+ */
+void ktls_need_module(int lost);
+
+/**
  * ktls_start() - switch @fd to kTLS, both directions.
  * @session: its handshake is complete
  * @what: on failure a static word for the step that failed

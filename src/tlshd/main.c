@@ -132,6 +132,8 @@ int main(int argc, char **argv)
 		printf("tlshd %s\n", PROJECT_VERSION);
 		return EXIT_SUCCESS;
 	}
+	/* Whoever read our stderr may end before us. */
+	signal(SIGPIPE, SIG_IGN);
 	/* GnuTLS would write the keys of every session there. */
 	unsetenv("SSLKEYLOGFILE");
 
@@ -159,5 +161,6 @@ int main(int argc, char **argv)
 		find_worker_user(&options);
 	raise_descriptors();
 	raise_priority();
+	sandbox_spare_broker();
 	return broker_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

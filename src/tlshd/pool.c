@@ -151,24 +151,17 @@ static int answer_lookup(struct worker *w, struct job *j)
 {
 	struct broker *b = w->broker;
 	union ipc_message *m = b->secret_message;
-	int r = keys_lookup(b->keys, j->keyring, j->identity, j->start);
-	key_serial key = 0;
+	int key, r;
 
 	memset(&m->key, 0, sizeof(m->key));
 	m->header.type = IPC_KEY;
 	m->header.job = j->id;
-	if (r > 0) {
-		key = r;
-		r = keys_read(b->keys, j->keyring, key, &m->key.psk);
-		if (r < 0)
-			log_debug(1, "job %u: key 0x%08x cannot be read: %s", j->id,
-				  (unsigned int)key, key_strerror(r));
-	}
-	m->key.error = r < 0 ? (uint32_t)-r : 0;
+	key = keys_find(b->keys, j->keyring, j->identity, j->start, &m->key.psk);
+	m->key.error = key < 0 ? (uint32_t)-key : 0;
 	r = ipc_send(w->sock, m, -1, false);
 	secret_wipe(&m->key.psk);
 	if (r == 0)
-		j->key = key;
+		j->key = MAX(key, 0);
 	return r;
 }
 
@@ -199,7 +192,7 @@ static void on_done(struct broker *b, struct job *j, const struct ipc_done *done
 	}
 	/* The module may have gone, or have come only now: make sure for the next one. */
 	if (done->status == ENOENT)
-		ktls_load_module(j->sockfd);
+		ktls_need_module(j->sockfd);
 	job_finish(b, j, (int)done->status, done, done->cause);
 }
 
@@ -374,8 +367,11 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 	else if (info->si_code == CLD_EXITED)
 		log_error("worker %d has ended with status %d", (int)info->si_pid, info->si_status);
 	else
-		log_error("worker %d was ended by signal %d (%s)", (int)info->si_pid, info->si_status,
-			  strsignal(info->si_status));
+		log_error("worker %d was ended by signal %d (%s)%s", (int)info->si_pid, info->si_status,
+			  strsignal(info->si_status),
+			  info->si_status == SIGKILL
+				  ? "; if by nobody else, then by the kernel for want of memory"
+				  : "");
 	return 0;
 }
 

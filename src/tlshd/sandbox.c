@@ -3,11 +3,14 @@
 #include "tlshd/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -407,6 +410,34 @@ static int leave_root(uid_t uid, gid_t gid)
 	return 0;
 }
 
+/* ---- memory ---- */
+
+#define OOM_SCORE "/proc/self/oom_score_adj"
+#define OOM_SCORE_BROKER -900
+
+static int oom_score(void)
+{
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(OOM_SCORE, &text, NULL, NULL) ? atoi(text) : 0;
+}
+
+static void set_oom_score(int score)
+{
+	int fd = open(OOM_SCORE, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || dprintf(fd, "%d", score) < 0)
+		log_debug(1, "sandbox: no other OOM score: %m");
+	if (fd >= 0)
+		close(fd);
+}
+
+void sandbox_spare_broker(void)
+{
+	if (oom_score() == 0)
+		set_oom_score(OOM_SCORE_BROKER);
+}
+
 /* ---- the two processes ---- */
 
 /* The broker's blocked signals and handlers are not ours; who ends us is the broker. */
@@ -442,6 +473,8 @@ int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid)
 	if (sched_getscheduler(0) != SCHED_OTHER && sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
 		return failed("an ordinary priority");
 	reset_signals();
+	if (oom_score() < 0)
+		set_oom_score(0);
 	if ((*sock > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, (unsigned int)*sock - 1, 0) < 0) ||
 	    close_range((unsigned int)*sock + 1, ~0U, 0) < 0)
 		return failed("close_range");

@@ -10,6 +10,14 @@
 #define WORKER_JOBS_MAX 8192
 
 /**
+ * sandbox_spare_broker() - have a worker killed before the broker when memory is short.
+ *
+ * The unit says the same, for it takes CAP_SYS_RESOURCE; an OOM score that somebody has set stays.
+ * A worker is an ordinary process again.
+ */
+void sandbox_spare_broker(void);
+
+/**
  * sandbox_become_worker() - from a fork of the broker to a process without rights.
  * @sock: the one descriptor above stderr that is kept
  * @uid, @gid: whom to become

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/keyring.h"
 #include "common/log.h"
 #include "tlshd/hello.h"
 
@@ -396,7 +397,7 @@ void session_give_key(struct session *s, int err, const secret *psk)
 			fail(s, ENOKEY, "no key for this identity in the keyring");
 		else
 			fail(s, err == -EKEYREVOKED || err == -EKEYEXPIRED ? ENOKEY : -err,
-			     "the key of this identity cannot be read: %s", g_strerror(-err));
+			     "the key of this identity cannot be read: %s", key_strerror(err));
 		return;
 	}
 	hash = psk_check(s->params.engine, s->identity, psk->len, &why);

@@ -63,6 +63,20 @@ static void keys_of_another_type_are_not_found(void **state)
 	keyindex_free(x);
 }
 
+static void a_key_revoked_before_it_was_seen_is_named(void **state)
+{
+	struct keyindex *x = keyindex_new(ring, "user");
+
+	keyctl_revoke(add("a"));
+	assert_int_equal(keyindex_lookup(x, "a", now()), -EKEYREVOKED);
+	assert_int_equal(keyindex_lookup(x, "b", now()), -ENOKEY);
+	assert_int_equal(keyindex_lookup(x, "a", now()), -EKEYREVOKED);
+	assert_int_equal(keyindex_lookup(x, "a", now()), -EKEYREVOKED);
+	add("a");
+	assert_true(keyindex_lookup(x, "a", now()) > 0);
+	keyindex_free(x);
+}
+
 static void change_is_seen_by_what_began_after_it(void **state)
 {
 	struct keyindex *x = keyindex_new(ring, "user");
@@ -121,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(only_the_exact_identity_is_found, tear_down),
 		cmocka_unit_test_teardown(keys_of_another_type_are_not_found, tear_down),
+		cmocka_unit_test_teardown(a_key_revoked_before_it_was_seen_is_named, tear_down),
 		cmocka_unit_test_teardown(change_is_seen_by_what_began_after_it, tear_down),
 		cmocka_unit_test_teardown(replaced_key_is_seen_though_the_number_of_keys_is_the_same, tear_down),
 		cmocka_unit_test_teardown(what_began_before_the_last_reading_costs_no_other, tear_down),

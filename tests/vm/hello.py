@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sends one TLS 1.3 ClientHello with a PSK identity no library would send, and says what came back.
 
-hello.py [--host H] [--port P] [--stall BYTES] IDENTITY KEY
+hello.py [--host H] [--port P] [--stall BYTES [--go FILE]] IDENTITY KEY
 
 IDENTITY is text, or hex:... for any bytes; KEY is hexadecimal and makes a right binder (RFC 8446,
 section 4.2.11.2): SHA-256, or SHA-384 for one of 48 bytes. Prints "ServerHello", "alert N" or "closed". With --stall only that many
-bytes of it are sent; it prints "sent" and waits for the server to end the connection.
+bytes of it are sent; it prints "sent" and waits for the server to end the connection, or for FILE to
+appear, upon which it sends the rest.
 """
-import argparse, hashlib, hmac, os, socket, struct
+import argparse, hashlib, hmac, os, socket, struct, time
 
 def expand_label(hash, secret, label, context, length):
     label = b"tls13 " + label
@@ -62,6 +63,7 @@ def main():
     p.add_argument("--host", default="127.0.0.1")
     p.add_argument("--port", type=int, default=4420)
     p.add_argument("--stall", type=int)
+    p.add_argument("--go")
     p.add_argument("identity")
     p.add_argument("key")
     a = p.parse_args()
@@ -72,6 +74,10 @@ def main():
         s.sendall(hello if a.stall is None else hello[:a.stall])
         if a.stall is not None:
             print("sent", flush=True)
+        if a.go:
+            while not os.path.exists(a.go):
+                time.sleep(0.05)
+            s.sendall(hello[a.stall:])
         kind, _, length = struct.unpack(">BHH", read_exactly(s, 5))
         body = read_exactly(s, length)
         if kind == 21:
