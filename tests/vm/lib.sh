@@ -114,7 +114,7 @@ start_unit() {
 	systemctl daemon-reload
 	systemctl start "$name" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "the unit $name does not start"; }
 	systemctl show -p MainPID --value "$name" >"$SCENARIO_DIR/$name.pid"
-	wait_for 20 has_workers "$name" "$(sed -nE 's/^workers=//p' "$config")" || fail "$name has no workers"
+	wait_for 30 has_workers "$name" "$(sed -nE 's/^workers=//p' "$config")" || fail "$name has no workers"
 }
 has_workers() { (($(workers "$1" | wc -l) == ${2:-$(nproc)})); }
 
@@ -146,7 +146,7 @@ workers() {
 	local pid
 	pid=$(tlshd_pid "$@")
 	nsenter "--net=/proc/$pid/ns/net" ss -xnpH | awk -v broker="$pid" '
-		$1 != "u_seq" { next }
+		$1 != "u_seq" || !/pid=/ { next } # one on its way has no owner yet
 		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
 		pid == broker { other[$8] = 1; next }
 		{ at[$6] = pid }
