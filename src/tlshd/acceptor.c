@@ -17,8 +17,11 @@
 
 /* ACCEPTs that may fail in a row. */
 #define ERRORS_MAX 64
-/* Descriptors that requests leave alone: those of the loop, of workers, of a new worker, of the log. */
-#define DESCRIPTORS_KEPT 48
+/*
+ * Descriptors that requests leave alone, if that is not more than half of all: for the loop and the log,
+ * and as many workers as can be configured, twice in a reload, with two for each.
+ */
+#define DESCRIPTORS_KEPT (32 + 4 * 64)
 
 /* Sockets of requests that are open, taken by either thread. */
 static atomic_uint held;
@@ -41,7 +44,9 @@ static bool has_room(void)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || held + DESCRIPTORS_KEPT < limit.rlim_cur;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return true;
+	return held < limit.rlim_cur - MIN(DESCRIPTORS_KEPT, limit.rlim_cur / 2);
 }
 
 void accept_close(int sockfd)

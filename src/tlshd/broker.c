@@ -16,8 +16,7 @@
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
 #define WAKE_BATCH 2
-/* The next look for a free descriptor, where none of ours has become free before: for the limit may
- * have been raised. */
+/* The next look for a free descriptor, if none of ours becomes free before: the limit may be raised. */
 #define FULL_USEC (100 * UINT64_C(1000))
 /* The log hears of it once in this time, however long it lasts. */
 #define FULL_LOG_USEC (10 * G_USEC_PER_SEC)

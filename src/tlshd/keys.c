@@ -99,7 +99,7 @@ static int lookup_in_all(struct keys *k, const GArray *keyrings, const char *ide
 	return -ENOKEY;
 }
 
-int keys_lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since)
+static int lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since)
 {
 	int r = keyring ? lookup_in(k, keyring, identity, since)
 			: lookup_in_all(k, k->own, identity, since);
@@ -122,7 +122,7 @@ int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk)
 
 int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since, secret *psk)
 {
-	int key = keys_lookup(k, keyring, identity, since), fresh;
+	int key = lookup(k, keyring, identity, since), fresh;
 	int r = key > 0 ? keys_read(k, keyring, key, psk) : key;
 
 	if (r == 0)
@@ -130,7 +130,7 @@ int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t
 	if (key < 0)
 		return r;
 	log_debug(1, "key 0x%08x cannot be read: %s", (unsigned int)key, key_strerror(r));
-	fresh = keys_lookup(k, keyring, identity, (uint64_t)g_get_monotonic_time());
+	fresh = lookup(k, keyring, identity, (uint64_t)g_get_monotonic_time());
 	if (fresh > 0 && fresh != key) {
 		r = keys_read(k, keyring, fresh, psk);
 		return r < 0 ? r : fresh;

@@ -35,23 +35,16 @@ void keys_configure(struct keys *k, char **names);
 void keys_use_keyring(struct keys *k, key_serial keyring);
 
 /**
- * keys_lookup() - the PSK of exactly @identity.
+ * keys_find() - the PSK of exactly @identity.
  * @keyring: the request's, 0 when unknown: then the kernel's own are searched
  * @since: usec, monotonic: when the request came; a key that was there then, or later
+ * @psk: its bytes, on success
  *
- * The keyrings of the configuration are searched after it.
+ * The keyrings of the configuration are searched after it. A key that cannot be read may have been
+ * replaced since the index was last read: so it is looked up again.
  *
- * Return: its serial; -ENOKEY; another negative errno when a keyring cannot be read.
- */
-int keys_lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since);
-
-/**
- * keys_find() - keys_lookup() and keys_read() in one.
- * @psk: the bytes, on success
- *
- * A key that cannot be read may have been replaced since the index was last read: so look again.
- *
- * Return: as of keys_lookup(); -EKEYREVOKED, -EKEYEXPIRED or another negative errno of keys_read().
+ * Return: its serial; -ENOKEY; -EKEYREVOKED or -EKEYEXPIRED; another negative errno when a keyring or
+ * the key cannot be read.
  */
 int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since, secret *psk);
 
