@@ -38,7 +38,8 @@ static struct worker *least_loaded(struct broker *b)
 	for (guint i = 0; i < b->workers->len; i++) {
 		struct worker *w = b->workers->pdata[i];
 
-		if (w->retired || w->blocked || w->mute || w->unrun >= UNRUN_MAX ||
+		/* One that systemd has yet to start may be seconds away. */
+		if (!w->pid || w->retired || w->blocked || w->mute || w->unrun >= UNRUN_MAX ||
 		    w->jobs.length >= WORKER_JOBS_MAX)
 			continue;
 		if (!best || w->jobs.length < best->jobs.length)
