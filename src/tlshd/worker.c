@@ -144,9 +144,13 @@ static void complete(struct connection *c)
 
 static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata);
 
-/* Return: 0, or a negative errno when the loop has no memory for it. */
+/*
+ * Told of once, for the loop goes on with one socket at a time, and would have the kernel look at all
+ * that are ready before each of them. Return: 0, or a negative errno when the loop has no memory for it.
+ */
 static int wait_for_peer(struct connection *c, uint32_t events)
 {
+	events |= EPOLLET;
 	if (c->io)
 		return sd_event_source_set_io_events(c->io, events);
 	return sd_event_add_io(c->worker->event, &c->io, c->fd, events, on_peer, c);
