@@ -195,7 +195,8 @@ insert_key() {
 
 random_hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
 
-nvme_keyring() { awk '$8 == "keyring" && $9 == ".nvme:" { print "0x" $1; exit }' /proc/keys; }
+# A revoked one may be listed for minutes beside the one that came in its place.
+nvme_keyring() { awk '$8 == "keyring" && $9 == ".nvme:" && $2 !~ /R/ { print "0x" $1; exit }' /proc/keys; }
 
 # One line for each key of .nvme: serial and description. Revoked keys are passed over.
 list_keys() {
