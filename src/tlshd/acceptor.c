@@ -72,10 +72,12 @@ static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 	if (out->error == 0) {
 		held++;
 		out->keyring = out->req.keyring;
-		if (!out->keyring)
-			out->keyring = MAX(keyring_process_only(), 0);
-		else
+		if (out->keyring)
 			*used = false; /* nobody will ask our process keyring */
+		else
+			out->keyring = keyring_process_only();
+		if (out->keyring < 0)
+			out->keyring = 0;
 	} else if (out->error == -EBADMSG && out->req.sockfd >= 0) {
 		handshake_done(h, out->req.sockfd, EPROTO, 0);
 		close(out->req.sockfd);

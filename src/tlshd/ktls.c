@@ -18,7 +18,8 @@ static int ask_for_module(int fd)
 	return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 ? -errno : 0;
 }
 
-int ktls_load_module(int lost)
+/* Return: 0; -ENOENT when the kernel has no TLS; another negative errno. */
+static int load_module(int lost)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r;
@@ -42,7 +43,7 @@ void ktls_need_module(int lost)
 
 	if (failed_at && g_get_monotonic_time() - failed_at < G_USEC_PER_SEC)
 		return;
-	r = ktls_load_module(lost);
+	r = load_module(lost);
 	failed_at = r < 0 ? g_get_monotonic_time() : 0;
 	if (r < 0)
 		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "

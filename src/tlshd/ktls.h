@@ -5,18 +5,13 @@
 #include <gnutls/gnutls.h>
 
 /**
- * ktls_load_module() - have the kernel load its tls module, which only a process with
+ * ktls_need_module() - have the kernel load its tls module, which only a process with
  * CAP_NET_ADMIN can.
  * @lost: a connected TCP socket that is good for closing only, -1 for none; where the unit forbids
  *	us Internet sockets of our own, it serves
  *
- * Return: 0; -ENOENT when the kernel has no TLS; another negative errno.
- */
-int ktls_load_module(int lost);
-
-/**
- * ktls_need_module() - the same, and what it means when it fails is in the log. It is then not tried
- * again for a second, for the kernel starts modprobe, and we wait for it.
+ * What a failure means is in the log. It is then not tried again for a second, for the kernel starts
+ * modprobe, and we wait for it.
  */
 void ktls_need_module(int lost);
 
