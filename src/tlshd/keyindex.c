@@ -94,9 +94,14 @@ static int explain(const struct keyindex *x, const char *identity)
 	return r == -EKEYREVOKED || r == -EKEYEXPIRED ? r : -ENOKEY;
 }
 
+key_serial keyindex_known(const struct keyindex *x, const char *identity)
+{
+	return GPOINTER_TO_INT(g_hash_table_lookup(x->identities, identity));
+}
+
 int keyindex_lookup(struct keyindex *x, const char *identity, uint64_t since)
 {
-	gpointer key;
+	key_serial key;
 
 	if (x->read_at <= since) {
 		int r = refresh(x);
@@ -104,6 +109,6 @@ int keyindex_lookup(struct keyindex *x, const char *identity, uint64_t since)
 		if (r < 0)
 			return r;
 	}
-	key = g_hash_table_lookup(x->identities, identity);
-	return key ? GPOINTER_TO_INT(key) : explain(x, identity);
+	key = keyindex_known(x, identity);
+	return key ? key : explain(x, identity);
 }

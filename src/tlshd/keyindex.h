@@ -18,6 +18,9 @@ struct keyindex;
 struct keyindex *keyindex_new(key_serial keyring, const char *type);
 void keyindex_free(struct keyindex *x);
 
+/** keyindex_known() - the key that had this identity when the keyring was last read, 0 for none. */
+key_serial keyindex_known(const struct keyindex *x, const char *identity);
+
 /**
  * keyindex_lookup() - the key of exactly this identity.
  * @since: usec, monotonic: the answer must be true of some moment after this one

@@ -3,12 +3,17 @@
 #include "tlshd/keys.h"
 
 #include <errno.h>
+#include <string.h>
+#include <keyutils.h>
 
 #include "common/log.h"
 #include "tlshd/keyindex.h"
 
 /* Where consumers in the kernel keep their keys. */
 static const char *const kernel_keyrings[] = {".nvme", ".nfs", ".nfsd"};
+
+/* Who may read a key without possessing it. */
+#define READ_BY_OTHERS (KEY_USR_READ | KEY_GRP_READ | KEY_OTH_READ)
 
 /* Keyrings whose keys are indexed at a time. */
 #define INDEXES_MAX 64
@@ -120,11 +125,32 @@ int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk)
 	return key_read_psk(key, psk);
 }
 
+/*
+ * The key that an index knows from before, where reading it proves that it is still in its keyring, for
+ * only its possessor can read it, and we possess nothing but what is in that one. So a keyring of ten
+ * thousand keys is not read for each handshake. Return: its serial; 0 when it is not so simple.
+ */
+static int find_known(struct keys *k, key_serial keyring, const char *identity, secret *psk)
+{
+	key_serial only = keyring_session_only();
+	struct keyindex *index = only > 0 ? g_hash_table_lookup(k->indexes, GINT_TO_POINTER(only)) : NULL;
+	key_serial key = index ? keyindex_known(index, identity) : 0;
+	g_auto(key_info) info = {0};
+
+	if (!key || (keyring && keyring != only) || key_describe(key, &info) < 0 ||
+	    (info.perm & READ_BY_OTHERS) || strcmp(info.description, identity) != 0)
+		return 0;
+	return key_read_psk(key, psk) < 0 ? 0 : key;
+}
+
 int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since, secret *psk)
 {
-	int key = lookup(k, keyring, identity, since), fresh;
-	int r = key > 0 ? keys_read(k, keyring, key, psk) : key;
+	int key = find_known(k, keyring, identity, psk), fresh, r;
 
+	if (key)
+		return key;
+	key = lookup(k, keyring, identity, since);
+	r = key > 0 ? keys_read(k, keyring, key, psk) : key;
 	if (r == 0)
 		return key;
 	if (key < 0)

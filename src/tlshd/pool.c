@@ -21,6 +21,8 @@
 #define PATIENCE_USEC (5 * G_USEC_PER_SEC)
 /* Jobs that a worker has and has not run yet; more would only wait there instead of here. */
 #define UNRUN_MAX 16
+/* A worker with fewer of them keeps up. */
+#define UNRUN_WARM 4
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
 #define LOOKUPS_MAX 8
 #define RESPAWN_USEC (1 * G_USEC_PER_SEC)
@@ -31,6 +33,10 @@ static uint64_t now(void)
 	return (uint64_t)g_get_monotonic_time();
 }
 
+/*
+ * The first that keeps up: one that is warm is cheaper than one to be woken, on a core of its own.
+ * Else the one that is least behind.
+ */
 static struct worker *least_loaded(struct broker *b)
 {
 	struct worker *best = NULL;
@@ -42,7 +48,9 @@ static struct worker *least_loaded(struct broker *b)
 		if (!w->pid || w->retired || w->blocked || w->mute || w->unrun >= UNRUN_MAX ||
 		    w->jobs.length >= WORKER_JOBS_MAX)
 			continue;
-		if (!best || w->jobs.length < best->jobs.length)
+		if (w->unrun < UNRUN_WARM)
+			return w;
+		if (!best || w->unrun < best->unrun)
 			best = w;
 	}
 	return best;

@@ -51,6 +51,8 @@ static void only_the_exact_identity_is_found(void **state)
 	assert_int_equal(keyindex_lookup(x, "n", now()), -ENOKEY);
 	assert_int_equal(keyindex_lookup(x, "", now()), -ENOKEY);
 	assert_int_equal(keyindex_lookup(x, "nqn.io-100", now()), -ENOKEY);
+	assert_int_equal(keyindex_known(x, "nqn.io-1"), one);
+	assert_int_equal(keyindex_known(x, "nqn.io-"), 0);
 	keyindex_free(x);
 }
 
