@@ -23,6 +23,8 @@
 #define UNRUN_MAX 16
 /* A worker with fewer of them keeps up. */
 #define UNRUN_WARM 4
+/* Jobs that it may have more than another that would take them. */
+#define JOBS_AHEAD 4
 /* Look-ups of one job: what a ClientHello may offer us, and no scan. */
 #define LOOKUPS_MAX 8
 #define RESPAWN_USEC (1 * G_USEC_PER_SEC)
@@ -33,22 +35,34 @@ static uint64_t now(void)
 	return (uint64_t)g_get_monotonic_time();
 }
 
+static bool takes_jobs(const struct worker *w)
+{
+	/* One that systemd has yet to start may be seconds away. */
+	return w->pid && !w->retired && !w->blocked && !w->mute && w->unrun < UNRUN_MAX &&
+	       w->jobs.length < WORKER_JOBS_MAX;
+}
+
 /*
- * The first that keeps up: one that is warm is cheaper than one to be woken, on a core of its own.
- * Else the one that is least behind.
+ * Of those that keep up the first, for one that is warm is cheaper than one to be woken; but none gets
+ * so far ahead of the others that its death costs much more than theirs. Else the one least behind.
  */
 static struct worker *least_loaded(struct broker *b)
 {
 	struct worker *best = NULL;
+	guint fewest = G_MAXUINT;
 
+	for (guint i = 0; i < b->workers->len; i++) {
+		const struct worker *w = b->workers->pdata[i];
+
+		if (takes_jobs(w))
+			fewest = MIN(fewest, w->jobs.length);
+	}
 	for (guint i = 0; i < b->workers->len; i++) {
 		struct worker *w = b->workers->pdata[i];
 
-		/* One that systemd has yet to start may be seconds away. */
-		if (!w->pid || w->retired || w->blocked || w->mute || w->unrun >= UNRUN_MAX ||
-		    w->jobs.length >= WORKER_JOBS_MAX)
+		if (!takes_jobs(w))
 			continue;
-		if (w->unrun < UNRUN_WARM)
+		if (w->unrun < UNRUN_WARM && w->jobs.length < fewest + JOBS_AHEAD)
 			return w;
 		if (!best || w->unrun < best->unrun)
 			best = w;

@@ -2,7 +2,7 @@
 /*
  * A worker that a peer has taken over, in a tlshd of its own that is never installed: the linker
  * leads sandbox_worker() and session_new() through here. TLSHD_ATTACK says what it tries, once,
- * with its first job from number 3 on; TLSHD_ATTACK_FLAG is a file that makes it once; the number
+ * with its first job from number 7 on; TLSHD_ATTACK_FLAG is a file that makes it once; the number
  * of a key that it was not given is in TLSHD_ATTACK_KEY.
  */
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include "tlshd/sandbox.h"
 #include "tlshd/session.h"
 
-#define FIRST_JOB 3
+#define FIRST_JOB 7
 
 int __real_sandbox_worker(void);
 int __wrap_sandbox_worker(void);
