@@ -55,7 +55,8 @@ static int serve(int fd, gnutls_priority_t priority, gnutls_psk_server_credentia
 
 int main(void)
 {
-	const char *hex = getenv("STORM_KEY");
+	const char *hex = getenv("STORM_KEY"), *serial = getenv("STORM_KEY_SERIAL");
+	int32_t remote = serial ? (int32_t)strtol(serial, NULL, 0) : 0; /* 7.2 wants to know it */
 	gnutls_psk_server_credentials_t credentials;
 	struct pollfd ready = {.events = POLLIN};
 	struct priorities priorities;
@@ -80,7 +81,7 @@ int main(void)
 		while (handshake_accept(kernel, &request, &wrong) == 0) {
 			int status = serve(request.sockfd, priorities.hash[PSK_HASH_SHA256], credentials);
 
-			handshake_done(kernel, request.sockfd, status, 0);
+			handshake_done(kernel, request.sockfd, status, remote);
 			close(request.sockfd);
 		}
 		poll(&ready, 1, -1);

@@ -97,10 +97,11 @@ start_tlshd() {
 # start_unit NAME CONFIG NETNS: the unit as it is, but for where its files are; one that has another
 # name is a copy of it.
 start_unit() {
-	local name=$1 config=$2 ns=$3 units=/run/systemd/system
-	mkdir -p "$units/$name.service.d"
+	local name=$1 config=$2 ns=$3 units=/run/systemd/system changes
+	changes=$units/$name.service.d/scenario.conf
+	mkdir -p "${changes%/*}"
 	[[ $name == tlshd ]] || cp /usr/lib/systemd/system/tlshd.service "$units/$name.service"
-	cat >"$units/$name.service.d/scenario.conf" <<-END
+	cat >"$SCENARIO_DIR/$name.unit" <<-END
 	[Unit]
 	StartLimitIntervalSec=0
 	[Service]
@@ -111,25 +112,38 @@ start_unit() {
 	${ns:+NetworkNamespacePath=/run/netns/$ns}
 	Restart=no
 	END
-	systemctl daemon-reload
+	if ! cmp -s "$SCENARIO_DIR/$name.unit" "$changes"; then
+		cp "$SCENARIO_DIR/$name.unit" "$changes"
+		systemctl daemon-reload
+	fi
 	systemctl start "$name" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "the unit $name does not start"; }
 	systemctl show -p MainPID --value "$name" >"$SCENARIO_DIR/$name.pid"
 	wait_for 30 has_workers "$name" "$(sed -nE 's/^workers=//p' "$config")" || fail "$name has no workers"
 }
 has_workers() { (($(workers "$1" | wc -l) == ${2:-$(nproc)})); }
 
+# The changes to tlshd.service stay, for to reload takes seconds, and the next scenario mostly wants the
+# same ones; a scenario that starts the unit itself begins with pristine_unit.
 stop_units() {
-	local path unit
+	local path unit reload=''
 	for path in /run/systemd/system/*.service.d/scenario.conf; do
 		[[ -e $path ]] || continue
 		unit=${path%.d/*} unit=${unit##*/}
 		systemctl kill --signal=KILL "$unit" 2>/dev/null || true
 		systemctl stop "$unit" || true
+		[[ $unit != tlshd.service ]] || continue
 		rm -r "${path%/*}"
 		rm -f "/run/systemd/system/$unit"
+		reload=1
 	done
-	systemctl daemon-reload
+	[[ ! $reload ]] || systemctl daemon-reload
 	systemctl reset-failed
+}
+
+pristine_unit() {
+	[[ -d /run/systemd/system/tlshd.service.d ]] || return 0
+	rm -r /run/systemd/system/tlshd.service.d
+	systemctl daemon-reload
 }
 
 # The process is in a generic netlink multicast group: the kernel sees a handler.
