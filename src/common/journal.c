@@ -14,7 +14,7 @@
 #include <systemd/sd-journal.h>
 
 /* What a slow journal may be behind. */
-#define JOURNAL_BUFFER (2 * 1024 * 1024)
+#define JOURNAL_BUFFER (8 * 1024 * 1024)
 /* One that is gone is looked for this often. */
 #define RETRY_USEC G_USEC_PER_SEC
 

@@ -54,22 +54,19 @@ int keyring_process_clear(void)
 	return keyctl_clear(KEY_SPEC_PROCESS_KEYRING) < 0 && errno != ENOKEY ? -errno : 0;
 }
 
-static int only_of(key_serial keyring)
+static key_serial only_of(key_serial keyring)
 {
 	key_serial serial[2] = {0};
-	long n = keyctl_read(keyring, (char *)serial, sizeof(serial));
 
-	if (n < 0)
-		return errno == ENOKEY ? 0 : -errno;
-	return n == sizeof(serial[0]) ? serial[0] : 0;
+	return keyctl_read(keyring, (char *)serial, sizeof(serial)) == sizeof(serial[0]) ? serial[0] : 0;
 }
 
-int keyring_process_only(void)
+key_serial keyring_process_only(void)
 {
 	return only_of(KEY_SPEC_PROCESS_KEYRING);
 }
 
-int keyring_session_only(void)
+key_serial keyring_session_only(void)
 {
 	return only_of(KEY_SPEC_SESSION_KEYRING);
 }

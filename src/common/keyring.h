@@ -46,12 +46,12 @@ int keyring_process_clear(void);
 /**
  * keyring_process_only() - the one serial in the process keyring.
  *
- * Return: the serial; 0 when there is none, or more than one; a negative errno.
+ * Return: the serial; 0 when there is none, or more than one, or the keyring cannot be read.
  */
-int keyring_process_only(void);
+key_serial keyring_process_only(void);
 
 /** keyring_session_only() - the same of the session keyring. */
-int keyring_session_only(void);
+key_serial keyring_session_only(void);
 
 /**
  * keyring_keys() - the serials in a keyring.

@@ -76,8 +76,6 @@ static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 			*used = false; /* nobody will ask our process keyring */
 		else
 			out->keyring = keyring_process_only();
-		if (out->keyring < 0)
-			out->keyring = 0;
 	} else if (out->error == -EBADMSG && out->req.sockfd >= 0) {
 		handshake_done(h, out->req.sockfd, EPROTO, 0);
 		close(out->req.sockfd);

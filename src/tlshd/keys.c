@@ -133,7 +133,7 @@ int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk)
 static int find_known(struct keys *k, key_serial keyring, const char *identity, secret *psk)
 {
 	key_serial only = keyring_session_only();
-	struct keyindex *index = only > 0 ? g_hash_table_lookup(k->indexes, GINT_TO_POINTER(only)) : NULL;
+	struct keyindex *index = g_hash_table_lookup(k->indexes, GINT_TO_POINTER(only));
 	key_serial key = index ? keyindex_known(index, identity) : 0;
 	g_auto(key_info) info = {0};
 

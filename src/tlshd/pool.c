@@ -46,7 +46,7 @@ static bool takes_jobs(const struct worker *w)
  * Of those that keep up the first, for one that is warm is cheaper than one to be woken; but none gets
  * so far ahead of the others that its death costs much more than theirs. Else the one least behind.
  */
-static struct worker *least_loaded(struct broker *b)
+static struct worker *next_worker(struct broker *b)
 {
 	struct worker *best = NULL;
 	guint fewest = G_MAXUINT;
@@ -148,7 +148,7 @@ bool pool_go_on(struct broker *b)
 		job_wait(b, b->accepted.head->data);
 		return true;
 	}
-	w = b->ready.head ? least_loaded(b) : NULL;
+	w = b->ready.head ? next_worker(b) : NULL;
 	if (!w)
 		return false;
 	r = hand_over(b, b->ready.head->data, w);

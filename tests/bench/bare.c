@@ -60,13 +60,14 @@ int main(void)
 	gnutls_psk_server_credentials_t credentials;
 	struct pollfd ready = {.events = POLLIN};
 	struct priorities priorities;
+	gnutls_datum_t digits;
+	size_t len = sizeof(key);
 	struct handshake *kernel;
 	char *why;
 
-	if (!hex || strlen(hex) != 2 * sizeof(key))
+	digits = (gnutls_datum_t){(unsigned char *)hex, hex ? (unsigned int)strlen(hex) : 0};
+	if (!hex || gnutls_hex_decode(&digits, key, &len) < 0 || len != sizeof(key))
 		die("STORM_KEY is 64 hexadecimal digits");
-	for (size_t i = 0; i < sizeof(key); i++)
-		key[i] = (unsigned char)(g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]));
 	if (priorities_init(&priorities, &why) < 0)
 		die(why);
 	gnutls_psk_allocate_server_credentials(&credentials);
