@@ -32,7 +32,7 @@ static const char *decode_certificate(struct nlattr *nest, struct handshake_requ
 	struct nlattr *attr;
 	int rest;
 
-	nla_for_each_nested(attr, nest, rest) {
+	nla_for_each_nested (attr, nest, rest) {
 		switch (nla_type(attr)) {
 		case HANDSHAKE_CERT_CERT:
 			if (!get_serial(attr, &req->certificate))
@@ -121,8 +121,8 @@ int handshake_decode(struct nlmsghdr *msg, struct handshake_request *req, const 
 		return -EBADMSG;
 	}
 	/* Go on after a problem: to fail the request we need its descriptor. */
-	nla_for_each_attr(attr, genlmsg_attrdata(genlmsg_hdr(msg), 0),
-			  genlmsg_attrlen(genlmsg_hdr(msg), 0), rest) {
+	nla_for_each_attr (attr, genlmsg_attrdata(genlmsg_hdr(msg), 0),
+			   genlmsg_attrlen(genlmsg_hdr(msg), 0), rest) {
 		const char *found = decode_attribute(attr, req);
 
 		problem = problem ? problem : found;

@@ -60,8 +60,8 @@ static int extract_expand_label(enum psk_hash hash, const secret *in, const char
 static int psk_digest(enum psk_hash hash, const secret *retained, const struct psk_recipe *recipe,
 		      char **digest)
 {
-	g_autofree char *text =
-		g_strdup_printf("%s %s NVMe-over-Fabrics", recipe->hostnqn, recipe->subsysnqn);
+	g_autofree char *text = g_strdup_printf("%s %s NVMe-over-Fabrics", recipe->hostnqn,
+						recipe->subsysnqn);
 	uint8_t mac[48];
 	gnutls_datum_t in = {mac, (unsigned int)psk_hash_size(hash)}, base64 = {0};
 

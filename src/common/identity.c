@@ -142,9 +142,10 @@ static int parse(const char *text, nvme_identity *id, const char **why,
 
 	word = g_strsplit(text + PREFIX_LEN, " ", -1);
 	if (g_strv_length(word) != (out.version ? 3u : 2u))
-		problem = out.version
-				  ? "version 1 has a host NQN, a subsystem NQN and a digest, a space between"
-				  : "version 0 has a host NQN and a subsystem NQN, a space between";
+		problem =
+			out.version
+				? "version 1 has a host NQN, a subsystem NQN and a digest, a space between"
+				: "version 0 has a host NQN and a subsystem NQN, a space between";
 	else if (!(problem = name_check(word[0])) && !(problem = name_check(word[1])) && word[2])
 		problem = digest_check(word[2], out.hash);
 	if (problem)

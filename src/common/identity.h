@@ -17,7 +17,7 @@
 
 /** enum psk_hash - the hash of a PSK, by its number in identities and interchange format. */
 enum psk_hash {
-	PSK_HASH_NONE = 0,   /* interchange format only: no transform */
+	PSK_HASH_NONE = 0, /* interchange format only: no transform */
 	PSK_HASH_SHA256 = 1, /* 32-byte keys */
 	PSK_HASH_SHA384 = 2, /* 48-byte keys */
 };

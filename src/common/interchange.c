@@ -77,19 +77,17 @@ static char *check_body(const char *body, interchange *ic)
 
 	len = raw.size > CRC_LEN ? raw.size - CRC_LEN : 0;
 	if (len != 32 && len != 48) {
-		why = g_strdup_printf("it holds %u bytes, where 36 or 52 belong (a key of 32 or 48 "
-				      "and a CRC of 4)",
+		why = g_strdup_printf("it holds %u bytes, where 36 or 52 belong (a key of 32 or 48 and a CRC of 4)",
 				      raw.size);
 	} else if (ic->hash != PSK_HASH_NONE && psk_hash_size(ic->hash) != len) {
-		why = g_strdup_printf(
-			"hash %02d (%s) goes with a key of %zu bytes, this one has %zu",
-			(int)ic->hash, psk_hash_name(ic->hash), psk_hash_size(ic->hash), len);
+		why = g_strdup_printf("hash %02d (%s) goes with a key of %zu bytes, this one has %zu",
+				      (int)ic->hash, psk_hash_name(ic->hash),
+				      psk_hash_size(ic->hash), len);
 	} else {
 		computed = key_crc(raw.data, len);
 		stored = get_le32(raw.data + len);
 		if (computed != stored)
-			why = g_strdup_printf("its CRC-32 is %08x, that of the key bytes %08x: a "
-					      "character is wrong",
+			why = g_strdup_printf("its CRC-32 is %08x, that of the key bytes %08x: a character is wrong",
 					      stored, computed);
 		else
 			secret_set(&ic->key, raw.data, len);

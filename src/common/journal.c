@@ -22,11 +22,11 @@
 static struct {
 	const char *name;
 	int fd;
-	gint64 tried_at;	     /* usec, monotonic: to connect again */
+	gint64 tried_at; /* usec, monotonic: to connect again */
 	char rest[LOG_LINE_MAX + 8]; /* of a line that went out in part */
 	size_t rest_len;
 	unsigned int lost; /* lines */
-	bool gone;	   /* meanwhile; else it was slow */
+	bool gone; /* meanwhile; else it was slow */
 } journal = {.fd = -1};
 
 bool journal_open(const char *name)
@@ -82,7 +82,8 @@ static bool send_line(int priority, const char *line)
 	char whole[sizeof(journal.rest)];
 	int n = snprintf(whole, sizeof(whole), "<%d>%s\n", priority, line);
 
-	if (journal.rest_len && (!send_to_journal(journal.rest, journal.rest_len) || journal.rest_len))
+	if (journal.rest_len &&
+	    (!send_to_journal(journal.rest, journal.rest_len) || journal.rest_len))
 		return false;
 	return send_to_journal(whole, MIN((size_t)n, sizeof(whole) - 1));
 }

@@ -22,10 +22,10 @@ struct line {
 
 struct keyfile {
 	GPtrArray *lines;
-	char *path;	/* resolved; NULL unless it came from a file */
+	char *path; /* resolved; NULL unless it came from a file */
 	char *prepared; /* what keyfile_prepare() wrote, until it is committed */
-	int fd;		/* holds the lock, or -1 */
-	bool made;	/* by us, and nothing saved in it yet */
+	int fd; /* holds the lock, or -1 */
+	bool made; /* by us, and nothing saved in it yet */
 	struct stat st;
 	bool have_st;
 };
@@ -222,13 +222,10 @@ char *keyfile_problem(const keyfile *kf)
 	if (!quoted || !kf->have_st)
 		return NULL;
 	if (kf->st.st_uid != 0)
-		return g_strdup_printf(
-			"%s belongs to uid %u, not to root, who can change the keys: "
-			"chown root:root %s",
-			kf->path, (unsigned int)kf->st.st_uid, quoted);
+		return g_strdup_printf("%s belongs to uid %u, not to root, who can change the keys: chown root:root %s",
+				       kf->path, (unsigned int)kf->st.st_uid, quoted);
 	if (kf->st.st_mode & 077)
-		return g_strdup_printf("%s has mode %04o, others than root can get at the keys: "
-				       "chmod 600 %s",
+		return g_strdup_printf("%s has mode %04o, others than root can get at the keys: chmod 600 %s",
 				       kf->path, kf->st.st_mode & 07777, quoted);
 	return NULL;
 }
@@ -275,9 +272,9 @@ static char *check_entry(const keyfile_entry *entry)
 	if (nvme_identity_split(entry->identity, &id, &why) < 0)
 		return g_strdup_printf("not an NVMe identity: %s", why);
 	if (entry->key.key.len != psk_hash_size(id.hash))
-		return g_strdup_printf(
-			"the identity names %s, whose keys have %zu bytes; this one has %zu",
-			psk_hash_name(id.hash), psk_hash_size(id.hash), entry->key.key.len);
+		return g_strdup_printf("the identity names %s, whose keys have %zu bytes; this one has %zu",
+				       psk_hash_name(id.hash), psk_hash_size(id.hash),
+				       entry->key.key.len);
 	return NULL;
 }
 

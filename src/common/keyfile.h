@@ -15,7 +15,7 @@
 enum keyfile_kind {
 	KEYFILE_BLANK, /* empty, or a comment: its first character that is no space is # */
 	KEYFILE_ENTRY, /* an identity and its key */
-	KEYFILE_BAD,   /* neither */
+	KEYFILE_BAD, /* neither */
 };
 
 /**

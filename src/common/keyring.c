@@ -58,7 +58,8 @@ static key_serial only_of(key_serial keyring)
 {
 	key_serial serial[2] = {0};
 
-	return keyctl_read(keyring, (char *)serial, sizeof(serial)) == sizeof(serial[0]) ? serial[0] : 0;
+	return keyctl_read(keyring, (char *)serial, sizeof(serial)) == sizeof(serial[0]) ? serial[0]
+											 : 0;
 }
 
 key_serial keyring_process_only(void)

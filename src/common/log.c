@@ -85,8 +85,9 @@ static bool write_whole(const char *format, ...)
 static void write_line(const char *line)
 {
 	if (lost.lines &&
-	    write_whole("%s%s: %u lines of this log were lost: %s\n", lost.torn ? "\n" : "", program,
-			lost.lines, lost.error == EAGAIN ? "nobody read it" : g_strerror(lost.error)))
+	    write_whole("%s%s: %u lines of this log were lost: %s\n", lost.torn ? "\n" : "",
+			program, lost.lines,
+			lost.error == EAGAIN ? "nobody read it" : g_strerror(lost.error)))
 		memset(&lost, 0, sizeof(lost));
 	if (lost.lines || !write_whole("%s: %s\n", program, line))
 		lost.lines++;

@@ -10,7 +10,7 @@
 
 /** enum log_target - where lines go. */
 enum log_target {
-	LOG_TARGET_AUTO,   /* the journal when there is one, else syslog */
+	LOG_TARGET_AUTO, /* the journal when there is one, else syslog */
 	LOG_TARGET_STDERR, /* stderr */
 };
 
@@ -37,10 +37,10 @@ void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
 
 /** log_debug() - one line of a step, shown from level @at (1 to 9) on. */
-#define log_debug(at, ...)                                                                         \
-	do {                                                                                       \
-		if (log_level() >= (at))                                                           \
-			log_line(LOG_DEBUG, __VA_ARGS__);                                          \
+#define log_debug(at, ...)                                \
+	do {                                              \
+		if (log_level() >= (at))                  \
+			log_line(LOG_DEBUG, __VA_ARGS__); \
 	} while (0)
 
 /**

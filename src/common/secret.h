@@ -24,7 +24,10 @@ typedef struct secret {
 	uint8_t data[SECRET_MAX];
 } secret;
 
-#define SECRET_INIT {0}
+#define SECRET_INIT \
+	{           \
+		0   \
+	}
 
 /** secret_wipe() - overwrite @s so that the compiler cannot leave the store out. */
 static inline void secret_wipe(secret *s)

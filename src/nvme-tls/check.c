@@ -60,8 +60,8 @@ static enum exit_code look_up(options *o, const interchange *key, struct json_ob
 		putchar('\n');
 	}
 	if (state == RING_UNREADABLE) {
-		g_autofree char *what =
-			g_strdup_printf("cannot compare with key " SERIAL, (unsigned int)serial);
+		g_autofree char *what = g_strdup_printf("cannot compare with key " SERIAL,
+							(unsigned int)serial);
 
 		ring_error(&ring, what, err);
 	}
@@ -79,9 +79,7 @@ int cmd_check(int argc, char **argv)
 	if (!options_parse(&o, "ncIdCktj", "[FILE]", 1, about, &argc, &argv))
 		return EXIT_USAGE;
 	if (o.identity) {
-		log_error(
-			"check: --identity takes a version here, 0 or 1: the identity follows from "
-			"--hostnqn and --subsysnqn");
+		log_error("check: --identity takes a version here, 0 or 1: the identity follows from --hostnqn and --subsysnqn");
 		return EXIT_USAGE;
 	}
 	if (o.keydata && argc > 1) {

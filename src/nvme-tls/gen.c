@@ -26,8 +26,7 @@ int cmd_gen(int argc, char **argv)
 	if (!options_parse(&o, "ncImlsiCfktj", "", 0, about, &argc, &argv))
 		return EXIT_USAGE;
 	if (o.identity) {
-		log_error("gen: --identity takes a version here, 0 or 1: the identity follows from "
-			  "--hostnqn and --subsysnqn");
+		log_error("gen: --identity takes a version here, 0 or 1: the identity follows from --hostnqn and --subsysnqn");
 		return EXIT_USAGE;
 	}
 	if (!o.subsysnqn && (o.insert || o.keyfile)) {

@@ -23,9 +23,9 @@ static enum exit_code fits(const char *identity, const interchange *derived)
 		return EXIT_INVALID;
 	}
 	if (derived->key.len != psk_hash_size(id.hash)) {
-		log_error(
-			"identity \"%s\" is one of %s, whose keys have %zu bytes; this one has %zu",
-			identity, psk_hash_name(id.hash), psk_hash_size(id.hash), derived->key.len);
+		log_error("identity \"%s\" is one of %s, whose keys have %zu bytes; this one has %zu",
+			  identity, psk_hash_name(id.hash), psk_hash_size(id.hash),
+			  derived->key.len);
 		return EXIT_INVALID;
 	}
 	return EXIT_OK;
@@ -46,12 +46,9 @@ int cmd_insert(int argc, char **argv)
 	if (!options_parse(&o, "ncIdCfktj", "[FILE]", 1, about, &argc, &argv))
 		return EXIT_USAGE;
 	if (o.identity ? o.hostnqn || o.subsysnqn || o.compat : !o.subsysnqn) {
-		log_error(
-			o.identity
-				? "insert: with a whole identity the key is not derived: leave out "
-				  "--hostnqn, --subsysnqn and --compat"
-				: "insert: no subsystem NQN: give --subsysnqn, or the whole "
-				  "--identity of a derived key");
+		log_error(o.identity
+				  ? "insert: with a whole identity the key is not derived: leave out --hostnqn, --subsysnqn and --compat"
+				  : "insert: no subsystem NQN: give --subsysnqn, or the whole --identity of a derived key");
 		return EXIT_USAGE;
 	}
 	if (o.keydata && argc > 1) {

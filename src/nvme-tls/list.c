@@ -108,8 +108,8 @@ static void print_table(GPtrArray *rows)
 		if (!row)
 			fputs(colour(COLOUR_NONE), stdout);
 		for (guint p = 0; row && p < row->problems->len; p++) {
-			g_autofree char *problem =
-				output_clean(g_ptr_array_index(row->problems, p));
+			g_autofree char *problem = output_clean(g_ptr_array_index(row->problems,
+										  p));
 
 			printf("  %s! %s%s\n", colour(COLOUR_BAD), problem, colour(COLOUR_NONE));
 		}

@@ -149,8 +149,8 @@ bool options_parse(options *o, const char *which, const char *arguments, int max
 /* What no identity can hold is refused; a name that only is no NQN works, and gets a warning. */
 static bool nqn_usable(const char *what, const char *nqn)
 {
-	g_autofree char *as_nqn =
-		g_str_has_prefix(nqn, "nqn.") ? g_strdup(nqn) : g_strconcat("nqn.", nqn, NULL);
+	g_autofree char *as_nqn = g_str_has_prefix(nqn, "nqn.") ? g_strdup(nqn)
+								: g_strconcat("nqn.", nqn, NULL);
 	const char *why = *nqn ? nqn_check(as_nqn) : nqn_check(nqn);
 
 	if (why) {
@@ -169,8 +169,7 @@ const char *options_hostnqn(options *o)
 		g_autoptr(GError) error = NULL;
 
 		if (!g_file_get_contents(HOSTNQN_FILE, &o->hostnqn, NULL, &error)) {
-			log_error("no host NQN: %s; give --hostnqn, or make the file with "
-				  "`nvme gen-hostnqn > %s`",
+			log_error("no host NQN: %s; give --hostnqn, or make the file with `nvme gen-hostnqn > %s`",
 				  error->message, HOSTNQN_FILE);
 			return NULL;
 		}

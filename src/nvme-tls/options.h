@@ -29,9 +29,9 @@ typedef struct options {
 	gboolean boot;
 } options;
 
-#define OPTIONS_INIT                                                                               \
-	{                                                                                          \
-		.version = -1, .hmac = -1, .length = -1                                            \
+#define OPTIONS_INIT                                    \
+	{                                               \
+		.version = -1, .hmac = -1, .length = -1 \
 	}
 
 /** options_clear() - free them, and wipe --keydata and --secret. */

@@ -68,8 +68,10 @@ static void wipe_strings(struct json_object *object)
 void json_print(struct json_object *object)
 {
 	size_t len;
-	const char *text = json_object_to_json_string_length(
-		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	const char *text = json_object_to_json_string_length(object,
+							     JSON_C_TO_STRING_PRETTY |
+								     JSON_C_TO_STRING_NOSLASHESCAPE,
+							     &len);
 
 	fwrite(text, 1, len, stdout);
 	putchar('\n');

@@ -29,10 +29,8 @@ enum exit_code place_key(const struct ring *ring, const char *path, const char *
 		if (r != EXIT_OK)
 			return r;
 		if (identity_hash(identity) == PSK_HASH_SHA384 && !gnutls_check_version("3.8.11"))
-			log_warning(
-				"warning: GnuTLS %s on this machine cannot use SHA-384 keys; take "
-				"--hmac 1, or install GnuTLS 3.8.11",
-				gnutls_check_version(NULL));
+			log_warning("warning: GnuTLS %s on this machine cannot use SHA-384 keys; take --hmac 1, or install GnuTLS 3.8.11",
+				    gnutls_check_version(NULL));
 	}
 	return store_commit(path, kf);
 }
@@ -52,8 +50,7 @@ enum exit_code place_derive(options *o, const interchange *configured, char **id
 		return EXIT_USAGE;
 	r = psk_derive(configured, &recipe, identity, psk);
 	if (r == -ENAMETOOLONG)
-		log_error("the two NQNs are too long for an identity of version 0: take --identity "
-			  "1");
+		log_error("the two NQNs are too long for an identity of version 0: take --identity 1");
 	else if (r < 0)
 		log_error("cannot derive the key: %s",
 			  r == -EIO ? "GnuTLS refuses the hash" : g_strerror(-r));

@@ -17,7 +17,7 @@ static const char about[] =
 
 /* What is to go: rows of the keyring, and identities in the key file. */
 struct targets {
-	GPtrArray *rows;       /* of key_row, borrowed */
+	GPtrArray *rows; /* of key_row, borrowed */
 	GPtrArray *identities; /* owned strings, each once */
 	bool missing;
 };
@@ -100,8 +100,7 @@ static void add_pair(struct targets *t, GPtrArray *rows, const keyfile *kf, cons
 			add_identity(t, entry.identity);
 	}
 	if (t->identities->len == before) {
-		log_error("keyring %s has no key for host %s and subsystem %s: nvme-tls list shows "
-			  "which there are",
+		log_error("keyring %s has no key for host %s and subsystem %s: nvme-tls list shows which there are",
 			  keyring, host, subsys);
 		t->missing = true;
 	}
@@ -113,8 +112,8 @@ static bool revoke_row(const struct ring *ring, const key_row *row)
 
 	/* A key that is revoked or expired is out of use already; the kernel sweeps it soon. */
 	if (r < 0 && r != -ENOKEY && r != -EKEYREVOKED && r != -EKEYEXPIRED) {
-		g_autofree char *what =
-			g_strdup_printf("cannot revoke key " SERIAL, (unsigned int)row->serial);
+		g_autofree char *what = g_strdup_printf("cannot revoke key " SERIAL,
+							(unsigned int)row->serial);
 
 		ring_error(ring, what, r);
 		return false;
@@ -133,8 +132,8 @@ static void warn_of_keyfile(const struct targets *t, const options *o)
 	for (guint i = 0; i < t->identities->len; i++)
 		if (in_keyfile(kf, g_ptr_array_index(t->identities, i)))
 			log_warning("warning: \"%s\" is still in " KEYFILE_DEFAULT
-				    " and comes back with "
-				    "the next boot: --keyfile " KEYFILE_DEFAULT " takes it out",
+				    " and comes back with the next boot: --keyfile " KEYFILE_DEFAULT
+				    " takes it out",
 				    (char *)g_ptr_array_index(t->identities, i));
 }
 

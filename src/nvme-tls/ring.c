@@ -28,12 +28,10 @@ enum exit_code ring_open(const options *o, struct ring *ring)
 	if (r == 0)
 		return EXIT_OK;
 	if (r == -ENOENT && getuid() != 0)
-		log_error("keyring %s not found among those that uid %u may see: run nvme-tls as "
-			  "root",
+		log_error("keyring %s not found among those that uid %u may see: run nvme-tls as root",
 			  ring->name, (unsigned int)getuid());
 	else if (r == -ENOENT && strcmp(ring->name, ".nvme") == 0)
-		log_error("keyring .nvme not found: load the nvme_tcp (host) or nvmet_tcp (target) "
-			  "module first: modprobe nvme-tcp");
+		log_error("keyring .nvme not found: load the nvme_tcp (host) or nvmet_tcp (target) module first: modprobe nvme-tcp");
 	else if (r == -ENOENT)
 		log_error("keyring %s not found: /proc/keys shows which there are", ring->name);
 	else if (r == -EINVAL)
@@ -54,10 +52,7 @@ void ring_error(const struct ring *ring, const char *what, int err)
 			       : ": --keytype psk is the one of NVMe/TCP";
 		break;
 	case EDQUOT:
-		next = ": revoke keys that are no longer needed, or raise kernel.keys.root_maxkeys "
-		       "and kernel.keys.root_maxbytes (kernel.keys.maxkeys and maxbytes for "
-		       "others) "
-		       "with sysctl; /proc/key-users shows what is used";
+		next = ": revoke keys that are no longer needed, or raise kernel.keys.root_maxkeys and kernel.keys.root_maxbytes (kernel.keys.maxkeys and maxbytes for others) with sysctl; /proc/key-users shows what is used";
 		break;
 	case EACCES:
 	case EPERM:

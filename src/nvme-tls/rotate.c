@@ -21,9 +21,9 @@ struct rotation {
 	struct ring ring;
 	const char *path; /* of the key file, NULL for none */
 	keyfile *kf;
-	GPtrArray *old;	 /* key_row of the pair's retained keys, borrowed */
-	char *identity;	 /* the new one, owned */
-	secret psk;	 /* its key */
+	GPtrArray *old; /* key_row of the pair's retained keys, borrowed */
+	char *identity; /* the new one, owned */
+	secret psk; /* its key */
 	secret restored; /* the key that @identity had, to bring it back */
 	key_serial serial;
 };
@@ -105,9 +105,7 @@ static bool find_old(struct rotation *rot, GPtrArray *rows, options *o)
 		}
 	}
 	if (!rot->old->len) {
-		log_error("keyring %s has no key for host %s and subsystem %s to replace: make the "
-			  "first "
-			  "one with nvme-tls gen --insert",
+		log_error("keyring %s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen --insert",
 			  o->keyring, o->hostnqn, o->subsysnqn);
 		return false;
 	}
@@ -235,14 +233,11 @@ int cmd_rotate(int argc, char **argv)
 	if (!options_parse(&o, "ncImlsdCfktj", "", 0, about, &argc, &argv))
 		return EXIT_USAGE;
 	if (o.identity) {
-		log_error("rotate: --identity takes a version here, 0 or 1: the pair is named by "
-			  "--hostnqn "
-			  "and --subsysnqn");
+		log_error("rotate: --identity takes a version here, 0 or 1: the pair is named by --hostnqn and --subsysnqn");
 		return EXIT_USAGE;
 	}
 	if (o.keydata && (o.secret || o.hmac >= 0 || o.length >= 0)) {
-		log_error("rotate: --keydata is the whole key: leave out --secret, --hmac and "
-			  "--length");
+		log_error("rotate: --keydata is the whole key: leave out --secret, --hmac and --length");
 		return EXIT_USAGE;
 	}
 	if (!options_subsysnqn(&o) || !options_hostnqn(&o))
@@ -280,9 +275,7 @@ int cmd_rotate(int argc, char **argv)
 	print(&rot, &o, &configured);
 	/* The old keys go last: until the new one is known to somebody they are what there is. */
 	if (fflush(stdout) == EOF && !o.keydata) {
-		log_error(
-			"the new key is in place, but its configured PSK could not be printed, and "
-			"cannot be had from the keyring: rotate once more");
+		log_error("the new key is in place, but its configured PSK could not be printed, and cannot be had from the keyring: rotate once more");
 		return EXIT_FAILED;
 	}
 	return remove_old(&rot) ? EXIT_OK : EXIT_FAILED;

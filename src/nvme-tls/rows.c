@@ -62,8 +62,7 @@ static void examine_alone(key_row *row)
 			psk_hash_name(row->id.hash), psk_hash_size(row->id.hash), row->length);
 	if (!row->malformed && row->id.hash == PSK_HASH_SHA384 && !gnutls_check_version("3.8.11"))
 		problem(row,
-			"GnuTLS %s cannot use SHA-384 keys: make one with --hmac 1, or install "
-			"GnuTLS 3.8.11",
+			"GnuTLS %s cannot use SHA-384 keys: make one with --hmac 1, or install GnuTLS 3.8.11",
 			gnutls_check_version(NULL));
 }
 
@@ -131,25 +130,21 @@ static bool examine_step(GPtrArray *rows, GPtrArray *own, size_t step,
 			else if (foreign)
 				problem(row,
 					"shadowed: " SERIAL
-					" of %s begins alike; the host finds the right "
-					"one now, but that is chance: nvme connect "
-					"--tls_key=" SERIAL,
+					" of %s begins alike; the host finds the right one now, but that is chance: nvme connect --tls_key=" SERIAL,
 					(unsigned int)foreign->serial,
 					foreign->id.subsysnqn ? foreign->id.subsysnqn
 							      : foreign->identity,
 					(unsigned int)row->serial);
 			else if (owned > 1)
 				problem(row,
-					"one of %u of its kind for this pair: which of them the "
-					"host "
-					"takes is chance",
+					"one of %u of its kind for this pair: which of them the host takes is chance",
 					owned);
 		} else if (found || foreign) {
 			const key_row *other = found ? found : foreign;
 
 			problem(row,
-				"shadowed: the host takes " SERIAL " of %s, whose identity begins "
-				"alike: nvme connect --tls_key=" SERIAL,
+				"shadowed: the host takes " SERIAL
+				" of %s, whose identity begins alike: nvme connect --tls_key=" SERIAL,
 				(unsigned int)other->serial,
 				other->id.subsysnqn ? other->id.subsysnqn : other->identity,
 				(unsigned int)row->serial);

@@ -72,10 +72,8 @@ static enum exit_code word_of(const char *from, const char *what, text *t, char 
 
 static void warn_of_command_line(const char *option)
 {
-	log_warning(
-		"warning: what %s has on the command line, every user can see in the process list "
-		"and the shell keeps in its history; give a file, or - for standard input",
-		option);
+	log_warning("warning: what %s has on the command line, every user can see in the process list and the shell keeps in its history; give a file, or - for standard input",
+		    option);
 }
 
 enum exit_code source_invalid(const char *why)
@@ -102,17 +100,14 @@ enum exit_code source_key(const char *value, bool derived, interchange *ic, char
 			return r;
 	}
 	if (strpbrk(t.s, " \t\r\n")) {
-		*why = g_strdup("there is more than one word; a file of identities and keys is for "
-				"nvme-tls import");
+		*why = g_strdup("there is more than one word; a file of identities and keys is for nvme-tls import");
 		return EXIT_INVALID;
 	}
 	if (interchange_parse(t.s, ic, why) < 0)
 		return EXIT_INVALID;
 	if (ic->version != 1 && !derived) {
 		interchange_wipe(ic);
-		*why = g_strdup(
-			"format version 0 is none of a configured PSK: nvme-cli writes it for "
-			"keys that are derived already, which nvme-tls import takes");
+		*why = g_strdup("format version 0 is none of a configured PSK: nvme-cli writes it for keys that are derived already, which nvme-tls import takes");
 		return EXIT_INVALID;
 	}
 	return EXIT_OK;
@@ -146,10 +141,8 @@ static enum exit_code read_secret(const char *value, secret *key)
 		return EXIT_INVALID;
 	}
 	if (len != 64 && len != 96) {
-		log_error(
-			"the secret is not valid: it has %zu hex digits, where 64 (32 bytes) or 96 "
-			"(48 bytes) belong",
-			len);
+		log_error("the secret is not valid: it has %zu hex digits, where 64 (32 bytes) or 96 (48 bytes) belong",
+			  len);
 		return EXIT_INVALID;
 	}
 	key->len = len / 2;
@@ -169,9 +162,8 @@ enum exit_code source_new(const options *o, interchange *ic)
 	ic->hash = o->hmac < 0 ? PSK_HASH_SHA256 : (enum psk_hash)o->hmac;
 	len = psk_hash_size(ic->hash);
 	if (len && o->length > 0 && (size_t)o->length != len) {
-		log_error(
-			"--hmac %d (%s) makes keys of %zu bytes, not %d; --length is for --hmac 0",
-			(int)ic->hash, psk_hash_name(ic->hash), len, o->length);
+		log_error("--hmac %d (%s) makes keys of %zu bytes, not %d; --length is for --hmac 0",
+			  (int)ic->hash, psk_hash_name(ic->hash), len, o->length);
 		return EXIT_USAGE;
 	}
 	if (o->secret) {

@@ -5,10 +5,10 @@
 /** enum exit_code - as nvme-tls(8) has them. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,    /* the kernel or the disk did not do what was asked */
-	EXIT_USAGE = 2,	    /* the command line makes no sense */
-	EXIT_INVALID = 3,   /* a key or a line of a key file is wrong; good lines were taken */
-	EXIT_MISSING = 4,   /* there is no such key */
+	EXIT_FAILED = 1, /* the kernel or the disk did not do what was asked */
+	EXIT_USAGE = 2, /* the command line makes no sense */
+	EXIT_INVALID = 3, /* a key or a line of a key file is wrong; good lines were taken */
+	EXIT_MISSING = 4, /* there is no such key */
 	EXIT_DIFFERENT = 5, /* check: another key is loaded under that identity */
 };
 

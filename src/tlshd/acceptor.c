@@ -31,9 +31,9 @@ struct acceptor {
 	pthread_mutex_t working; /* held by the thread unless it waits */
 	struct handshake *kernel;
 	GAsyncQueue *queue; /* of struct accepted, from the thread to the loop */
-	int waiting;	    /* epoll: the kernel, and stop */
-	int wake;	    /* eventfd: the queue has something */
-	int stop;	    /* eventfd: the thread is to end */
+	int waiting; /* epoll: the kernel, and stop */
+	int wake; /* eventfd: the queue has something */
+	int stop; /* eventfd: the thread is to end */
 	sd_event_source *source;
 	void (*taken)(void *ctx, const struct accepted *);
 	void (*emptied)(void *ctx);
@@ -179,7 +179,8 @@ static int open_descriptors(struct acceptor *a)
 }
 
 int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
-		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx), void *ctx)
+		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx),
+		   void *ctx)
 {
 	struct acceptor *a = g_new0(struct acceptor, 1);
 	sigset_t all, before;

@@ -59,7 +59,8 @@ struct acceptor;
  * Return: 0 or a negative errno.
  */
 int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
-		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx), void *ctx);
+		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx),
+		   void *ctx);
 
 /** acceptor_stop() - end the thread, hand over what it has taken. NULL is fine. */
 void acceptor_stop(struct acceptor *a);

@@ -26,23 +26,23 @@ struct worker {
 	int pidfd;
 	int sock;
 	sd_event_source *io;
-	GQueue jobs;	    /* of struct job, by its link */
+	GQueue jobs; /* of struct job, by its link */
 	unsigned int unrun; /* of them, those it has not run yet */
-	bool retired;	    /* of an old configuration: finishes what it has */
-	bool blocked;	    /* its socket is full */
-	uint32_t stalled;   /* the job whose key waits for room in it */
-	GHashTable *late;   /* numbers of jobs that have ended without its report */
+	bool retired; /* of an old configuration: finishes what it has */
+	bool blocked; /* its socket is full */
+	uint32_t stalled; /* the job whose key waits for room in it */
+	GHashTable *late; /* numbers of jobs that have ended without its report */
 	struct deadline patience; /* when it must have said something; running if @mute */
 	bool mute;
-	uint64_t born;	    /* usec, monotonic */
+	uint64_t born; /* usec, monotonic */
 };
 
 enum job_state {
-	JOB_NEW,     /* in broker->accepted, until the kernel's queue is empty */
+	JOB_NEW, /* in broker->accepted, until the kernel's queue is empty */
 	JOB_WAITING, /* for the peer's first byte, in broker->waiting */
-	JOB_READY,   /* for a worker, in broker->ready */
+	JOB_READY, /* for a worker, in broker->ready */
 	JOB_RUNNING, /* in a worker */
-	JOB_ENDED,   /* the kernel is told a little later, see job_finish() */
+	JOB_ENDED, /* the kernel is told a little later, see job_finish() */
 };
 
 /* Whom a socket is connected to; it does not tell once the peer has reset it. */
@@ -60,14 +60,14 @@ struct job {
 	enum handshake_side side;
 	enum job_state state;
 	key_serial keyring; /* of the request; 0 when unknown */
-	key_serial key;	    /* found for it; 0 for none */
+	key_serial key; /* found for it; 0 for none */
 	unsigned int lookups;
 	bool unrun;
 	uint64_t start; /* usec, monotonic */
 	struct deadline deadline;
 	union peer_address peer;
 	char *identity; /* agreed on, or last tried */
-	int status;	/* of one that has ended, as is the cipher */
+	int status; /* of one that has ended, as is the cipher */
 	uint32_t cipher;
 	struct worker *worker;
 	GList link; /* in broker->accepted, broker->ready or worker->jobs */
@@ -81,19 +81,19 @@ struct broker {
 	struct acceptor *acceptor; /* NULL where one thread has to do */
 	int all; /* epoll set of the kernel and the event loop */
 	sd_event_source *respawn; /* of workers that could not be started at once */
-	sd_event_source *room;	  /* to take requests for which there was no descriptor */
-	bool full;		  /* there are some, or may be */
-	uint64_t full_at;	  /* usec, monotonic: when the log was last told of that */
+	sd_event_source *room; /* to take requests for which there was no descriptor */
+	bool full; /* there are some, or may be */
+	uint64_t full_at; /* usec, monotonic: when the log was last told of that */
 	struct keys *keys;
 	GHashTable *jobs; /* id to struct job */
 	uint32_t last_id;
 	guint untrimmed; /* jobs since the heap was last given back */
 	struct deadlines deadlines; /* of all jobs but the ended ones */
-	struct deadlines settling;  /* when the kernel may be told of those */
-	struct deadlines patience;  /* of the workers that are late with a job */
-	GQueue accepted;	    /* jobs that are still to be looked at */
-	GQueue ready;		    /* jobs that a worker can go on with, in turn */
-	int waiting;		    /* epoll set of the sockets without a first byte */
+	struct deadlines settling; /* when the kernel may be told of those */
+	struct deadlines patience; /* of the workers that are late with a job */
+	GQueue accepted; /* jobs that are still to be looked at */
+	GQueue ready; /* jobs that a worker can go on with, in turn */
+	int waiting; /* epoll set of the sockets without a first byte */
 	GPtrArray *workers;
 	union ipc_message *secret_message; /* pages that no fork inherits and no core shows */
 	struct stats stats;

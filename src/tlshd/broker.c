@@ -51,10 +51,11 @@ static void start_client(struct broker *b, struct job *j, const struct handshake
 	r = choose_client_key(b, j, req);
 
 	if (r < 0) {
-		g_autofree char *cause = g_strdup_printf(
-			req->n_peers ? "the key that the kernel names cannot be used: %s"
-				     : "the kernel names no key",
-			key_strerror(r));
+		g_autofree char *cause =
+			g_strdup_printf(req->n_peers
+						? "the key that the kernel names cannot be used: %s"
+						: "the kernel names no key",
+					key_strerror(r));
 
 		job_finish(b, j, keys_status(r), NULL, cause);
 		return;
@@ -73,8 +74,7 @@ static void wait_for_room(struct broker *b)
 	if (b->full_at && now - b->full_at < FULL_LOG_USEC)
 		return;
 	b->full_at = now;
-	log_error("no descriptor is left for more than the %u handshakes in flight: others wait in the "
-		  "kernel, which drops those it has no room for; raise LimitNOFILE= or ulimit -n",
+	log_error("no descriptor is left for more than the %u handshakes in flight: others wait in the kernel, which drops those it has no room for; raise LimitNOFILE= or ulimit -n",
 		  g_hash_table_size(b->jobs));
 }
 
@@ -215,7 +215,8 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	drain(b);
 	b->stopping = true;
 	broker_go_on(b);
-	log_info("stopping; %u handshakes in flight are finished first", g_hash_table_size(b->jobs));
+	log_info("stopping; %u handshakes in flight are finished first",
+		 g_hash_table_size(b->jobs));
 	jobs_stop_when_done(b);
 	return 0;
 }
@@ -227,7 +228,8 @@ static void apply_log_level(const config *settings)
 
 static void notify_reloading(void)
 {
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GUINT64_FORMAT, (uint64_t)g_get_monotonic_time());
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GUINT64_FORMAT,
+		   (uint64_t)g_get_monotonic_time());
 }
 
 /* Starts workers on the new configuration; the old ones finish what they have and end. */
@@ -242,7 +244,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	notify_reloading();
 	fresh = config_load(b->options->config_path, &error);
 	if (!fresh) {
-		log_error("the new configuration is refused, the old one stays: %s", error->message);
+		log_error("the new configuration is refused, the old one stays: %s",
+			  error->message);
 		sd_notify(0, "READY=1");
 		return 0;
 	}
@@ -254,7 +257,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	pool_retire(b);
 	pool_spawn(b);
 	broker_go_on(b);
-	log_info("configuration read again%s%s", fresh->path ? ": " : "", fresh->path ? fresh->path : "");
+	log_info("configuration read again%s%s", fresh->path ? ": " : "",
+		 fresh->path ? fresh->path : "");
 	sd_notify(0, "READY=1");
 	return 0;
 }
@@ -272,8 +276,7 @@ static int open_kernel(struct handshake **out)
 	int r = handshake_open(out);
 
 	if (r == -EPROTONOSUPPORT) {
-		log_error("this kernel has no TLS handshake upcall; it needs Linux 6.5 or newer with "
-			  "CONFIG_NET_HANDSHAKE");
+		log_error("this kernel has no TLS handshake upcall; it needs Linux 6.5 or newer with CONFIG_NET_HANDSHAKE");
 		return r;
 	}
 	if (r == -EPERM) {
@@ -365,7 +368,8 @@ static int open_loop(struct broker *b)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->respawn, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time(b->event, &b->room, CLOCK_MONOTONIC, UINT64_MAX, 0, on_room, b);
+		r = sd_event_add_time(b->event, &b->room, CLOCK_MONOTONIC, UINT64_MAX, 0, on_room,
+				      b);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->room, SD_EVENT_OFF);
 	if (r >= 0)
@@ -437,12 +441,14 @@ static void end(struct broker *b)
 
 int broker_run(const struct broker_options *options)
 {
-	struct broker b = {.options = options, .settings = options->settings, .waiting = -1, .all = -1};
+	struct broker b = {
+		.options = options, .settings = options->settings, .waiting = -1, .all = -1};
 	int r = start(&b);
 
 	if (r >= 0) {
 		log_info("ready, with %u workers%s%s", pool_size(&b),
-			 b.settings->path ? ", configured by " : "", b.settings->path ? b.settings->path : "");
+			 b.settings->path ? ", configured by " : "",
+			 b.settings->path ? b.settings->path : "");
 		sd_notify(0, "READY=1");
 		drain(&b);
 		broker_go_on(&b);

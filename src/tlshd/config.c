@@ -178,7 +178,8 @@ config *config_parse(const char *name, const char *text, gsize len, GError **err
 	c->path = g_strdup(name);
 	/* GLib takes an empty text for an error. */
 	if (len && !g_key_file_load_from_data(file, text, len, G_KEY_FILE_NONE, &problem)) {
-		g_autofree char *escaped = log_escape_line(problem->message); /* it quotes the file */
+		g_autofree char *escaped =
+			log_escape_line(problem->message); /* it quotes the file */
 
 		g_set_error(error, problem->domain, problem->code, "%s: %s", name, escaped);
 		return NULL;
@@ -187,7 +188,8 @@ config *config_parse(const char *name, const char *text, gsize len, GError **err
 	    !get_number(name, file, "debug", "tls", 9, &c->tls_debug, error) ||
 	    !get_number(name, file, "debug", "nl", 9, &c->nl_debug, error) ||
 	    !get_number(name, file, "tlshd", "workers", WORKERS_MAX, &c->workers, error) ||
-	    !get_boolean(name, file, "authenticate", "psk.sha384_compat", &c->sha384_compat, error) ||
+	    !get_boolean(name, file, "authenticate", "psk.sha384_compat", &c->sha384_compat,
+			 error) ||
 	    !get_keyrings(name, file, c, error))
 		return NULL;
 	warn_of_unknown(name, file);

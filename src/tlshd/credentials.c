@@ -19,7 +19,8 @@ static int allocate(struct credentials *c, enum psk_hash hash)
 	int r;
 
 #ifdef HAVE_PSK_CREDENTIALS2
-	gnutls_mac_algorithm_t mac = hash == PSK_HASH_SHA384 ? GNUTLS_MAC_SHA384 : GNUTLS_MAC_SHA256;
+	gnutls_mac_algorithm_t mac = hash == PSK_HASH_SHA384 ? GNUTLS_MAC_SHA384
+							     : GNUTLS_MAC_SHA256;
 
 	r = gnutls_psk_allocate_server_credentials2(&c->server[hash], mac);
 	if (r == 0)
@@ -32,8 +33,7 @@ static int allocate(struct credentials *c, enum psk_hash hash)
 	return r < 0 ? -ENOMEM : 0;
 }
 
-int credentials_init(struct credentials *c,
-		     gnutls_psk_server_credentials_function2 *server_key,
+int credentials_init(struct credentials *c, gnutls_psk_server_credentials_function2 *server_key,
 		     gnutls_psk_client_credentials_function2 *client_key)
 {
 	memset(c, 0, sizeof(*c));

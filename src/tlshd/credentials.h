@@ -8,8 +8,8 @@
 #include "common/identity.h"
 
 /* What a user is told where the library cannot do a key; names the way out. */
-#define SHA384_NEEDS                                                                               \
-	"a SHA-384 PSK needs GnuTLS 3.8.11 or newer (this is %s); only to migrate from ktls-utils "  \
+#define SHA384_NEEDS                                                                                \
+	"a SHA-384 PSK needs GnuTLS 3.8.11 or newer (this is %s); only to migrate from ktls-utils " \
 	"set psk.sha384_compat=true in [authenticate] of tlshd.conf on both sides"
 
 /**
@@ -29,8 +29,7 @@ struct credentials {
  *
  * Return: 0 or -ENOMEM.
  */
-int credentials_init(struct credentials *c,
-		     gnutls_psk_server_credentials_function2 *server_key,
+int credentials_init(struct credentials *c, gnutls_psk_server_credentials_function2 *server_key,
 		     gnutls_psk_client_credentials_function2 *client_key);
 void credentials_clear(struct credentials *c);
 

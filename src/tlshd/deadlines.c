@@ -41,7 +41,8 @@ int deadlines_init(struct deadlines *d, sd_event *event, void (*passed)(void *ow
 	g_queue_init(&d->queue);
 	d->passed = passed;
 	d->timer_at = UINT64_MAX;
-	r = sd_event_add_time(event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_USEC, on_timer, d);
+	r = sd_event_add_time(event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_USEC,
+			      on_timer, d);
 	return r < 0 ? r : sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
 }
 

@@ -160,7 +160,8 @@ static int take_extension(void *ctx, unsigned int type, const unsigned char *dat
 size_t hello_identities(const struct hello *h, GPtrArray **out, struct hello_offer *what)
 {
 	g_autoptr(GByteArray) message = message_of(h);
-	struct offer offer = {.list = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref)};
+	struct offer offer = {
+		.list = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref)};
 	gnutls_datum_t body;
 
 	*out = offer.list;
@@ -169,7 +170,8 @@ size_t hello_identities(const struct hello *h, GPtrArray **out, struct hello_off
 		return 0;
 	body.data = message->data + MESSAGE_HEADER;
 	body.size = message->len - MESSAGE_HEADER;
-	if (gnutls_ext_raw_parse(&offer, take_extension, &body, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO) < 0) {
+	if (gnutls_ext_raw_parse(&offer, take_extension, &body,
+				 GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO) < 0) {
 		g_ptr_array_set_size(offer.list, 0); /* nothing is looked up for a malformed one */
 		return 0;
 	}

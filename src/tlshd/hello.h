@@ -23,16 +23,16 @@
 struct hello {
 	GByteArray *raw;
 	size_t wanted; /* length of raw at which to look again */
-	bool in_body;  /* of a record; else in its header */
+	bool in_body; /* of a record; else in its header */
 	bool complete;
 };
 
 /** struct hello_offer - what a complete ClientHello offers; all false for one that is malformed. */
 struct hello_offer {
 	bool well_formed;
-	bool tls13;	/* supported_versions has it (RFC 8446, 4.2.1) */
+	bool tls13; /* supported_versions has it (RFC 8446, 4.2.1) */
 	bool psk_modes; /* psk_key_exchange_modes is there (4.2.9) */
-	bool psk_dhe;	/* with psk_dhe_ke */
+	bool psk_dhe; /* with psk_dhe_ke */
 };
 
 /** hello_init() - an empty one, to be cleared by hello_clear(). */

@@ -19,14 +19,14 @@
  * time. DONE ends it. A worker may send LOG at any time.
  */
 enum ipc_type {
-	IPC_JOB = 1,	/* broker to worker, with a descriptor */
-	IPC_KEY = 2,	/* broker to worker */
-	IPC_RAN = 3,	/* worker to broker */
+	IPC_JOB = 1, /* broker to worker, with a descriptor */
+	IPC_KEY = 2, /* broker to worker */
+	IPC_RAN = 3, /* worker to broker */
 	IPC_LOOKUP = 4, /* worker to broker */
-	IPC_DONE = 5,	/* worker to broker */
-	IPC_LOG = 6,	/* worker to broker */
+	IPC_DONE = 5, /* worker to broker */
+	IPC_LOG = 6, /* worker to broker */
 	IPC_SETTINGS = 7, /* broker to worker, with a descriptor */
-	IPC_BORN = 8,	  /* worker to broker */
+	IPC_BORN = 8, /* worker to broker */
 };
 
 #define IPC_TEXT_MAX 511

@@ -27,7 +27,8 @@
 struct job *job_new(struct broker *b, const struct handshake_request *req)
 {
 	struct job *j = g_new0(struct job, 1);
-	uint32_t timeout = req->timeout_ms ? MIN(req->timeout_ms, MAX_TIMEOUT_MS) : DEFAULT_TIMEOUT_MS;
+	uint32_t timeout = req->timeout_ms ? MIN(req->timeout_ms, MAX_TIMEOUT_MS)
+					   : DEFAULT_TIMEOUT_MS;
 
 	do
 		j->id = ++b->last_id;
@@ -123,14 +124,17 @@ void job_note_peer(struct job *j)
 
 const char *side_name(enum handshake_side side)
 {
-	return side == HANDSHAKE_CLIENT ? "client" : side == HANDSHAKE_SERVER ? "server" : "unknown";
+	return side == HANDSHAKE_CLIENT	  ? "client"
+	       : side == HANDSHAKE_SERVER ? "server"
+					  : "unknown";
 }
 
 /* The one line of a handshake. */
 static void log_outcome(const struct job *j, int status, int alert_sent, const char *cause)
 {
 	g_autofree char *peer = peer_address(&j->peer);
-	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity)) : NULL;
+	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity))
+						: NULL;
 	g_autoptr(GString) line = g_string_new(NULL);
 
 	g_string_append_printf(line, "%s handshake with %s ", side_name(j->side), peer);
@@ -152,7 +156,8 @@ static void log_outcome(const struct job *j, int status, int alert_sent, const c
 		g_string_append_printf(line, ", identity \"%s\"", identity);
 	if (j->key)
 		g_string_append_printf(line, ", key 0x%08x", (unsigned int)j->key);
-	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", ((uint64_t)g_get_monotonic_time() - j->start) / 1000);
+	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms",
+			       ((uint64_t)g_get_monotonic_time() - j->start) / 1000);
 	log_line(status ? LOG_WARNING : LOG_INFO, "%s", line->str);
 }
 
@@ -182,7 +187,8 @@ static int tell_kernel(struct broker *b, struct job *j, int status)
 {
 	int r = handshake_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
 
-	log_debug(2, "job %u: DONE with status %d: %s", j->id, status, r < 0 ? g_strerror(-r) : "taken");
+	log_debug(2, "job %u: DONE with status %d: %s", j->id, status,
+		  r < 0 ? g_strerror(-r) : "taken");
 	return r;
 }
 
@@ -191,7 +197,8 @@ static void succeed(struct broker *b, struct job *j)
 	int r = tell_kernel(b, j, 0);
 
 	if (r == -EBUSY)
-		log_outcome(j, ETIMEDOUT, -1, "it was complete, but the kernel had given it up already");
+		log_outcome(j, ETIMEDOUT, -1,
+			    "it was complete, but the kernel had given it up already");
 	else if (r < 0)
 		log_outcome(j, -r, -1, "it was complete, but the kernel did not take the report");
 	else

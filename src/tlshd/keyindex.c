@@ -9,10 +9,10 @@ struct keyindex {
 	key_serial keyring;
 	char *type;
 	uint64_t read_at; /* usec, monotonic */
-	GArray *serials;  /* as last read */
+	GArray *serials; /* as last read */
 	GHashTable *identities; /* identity to serial */
-	GHashTable *known;	/* serial to identity, which owns the string; of no PSK: NULL */
-	unsigned int nameless;	/* of those: another type, or gone before we could ask its name */
+	GHashTable *known; /* serial to identity, which owns the string; of no PSK: NULL */
+	unsigned int nameless; /* of those: another type, or gone before we could ask its name */
 };
 
 struct keyindex *keyindex_new(key_serial keyring, const char *type)
@@ -80,7 +80,8 @@ static int refresh(struct keyindex *x)
 	if (r < 0)
 		return r;
 	if (serials->len != x->serials->len ||
-	    (serials->len && memcmp(serials->data, x->serials->data, serials->len * sizeof(key_serial))))
+	    (serials->len &&
+	     memcmp(serials->data, x->serials->data, serials->len * sizeof(key_serial))))
 		rebuild(x, serials);
 	x->read_at = t;
 	return 0;

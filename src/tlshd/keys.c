@@ -19,12 +19,12 @@ static const char *const kernel_keyrings[] = {".nvme", ".nfs", ".nfsd"};
 #define INDEXES_MAX 64
 
 struct keys {
-	char **names;	     /* of the configuration */
-	GHashTable *linked;  /* keyrings in our session keyring */
+	char **names; /* of the configuration */
+	GHashTable *linked; /* keyrings in our session keyring */
 	GHashTable *indexes; /* keyring to struct keyindex */
-	GArray *own;	     /* serials of kernel_keyrings, as far as they exist */
-	GArray *configured;  /* serials of names, as far as they exist */
-	uint64_t looked_at;  /* usec, monotonic */
+	GArray *own; /* serials of kernel_keyrings, as far as they exist */
+	GArray *configured; /* serials of names, as far as they exist */
+	uint64_t looked_at; /* usec, monotonic */
 };
 
 /* Link into our session keyring, which is how we come to possess, and so to read, its keys. */

@@ -46,7 +46,8 @@ void keys_use_keyring(struct keys *k, key_serial keyring);
  * Return: its serial; -ENOKEY; -EKEYREVOKED or -EKEYEXPIRED; another negative errno when a keyring or
  * the key cannot be read.
  */
-int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since, secret *psk);
+int keys_find(struct keys *k, key_serial keyring, const char *identity, uint64_t since,
+	      secret *psk);
 
 /** keys_identity() - the identity of a key that the kernel names; see key_describe(). */
 int keys_identity(struct keys *k, key_serial key, char **identity);

@@ -46,8 +46,7 @@ void ktls_need_module(int lost)
 	r = load_module(lost);
 	failed_at = r < 0 ? g_get_monotonic_time() : 0;
 	if (r < 0)
-		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed "
-			    "until it is; try modprobe tls",
+		log_warning("the kernel's tls module cannot be loaded (%s): no handshake can succeed until it is; try modprobe tls",
 			    g_strerror(-r));
 }
 
@@ -60,17 +59,17 @@ union crypto_info {
 };
 
 /* The nonce of TLS 1.3 is 12 bytes; the kernel wants the first of them as the salt. */
-#define FILL(member, type)                                                                         \
-	do {                                                                                       \
-		if (key.size != sizeof(ci.member.key) ||                                           \
-		    iv.size != sizeof(ci.member.salt) + sizeof(ci.member.iv))                      \
-			return -EINVAL;                                                            \
-		ci.info.cipher_type = (type);                                                      \
-		memcpy(ci.member.key, key.data, sizeof(ci.member.key));                            \
-		memcpy(ci.member.salt, iv.data, sizeof(ci.member.salt));                           \
-		memcpy(ci.member.iv, iv.data + sizeof(ci.member.salt), sizeof(ci.member.iv));      \
-		memcpy(ci.member.rec_seq, sequence, sizeof(ci.member.rec_seq));                    \
-		size = sizeof(ci.member);                                                          \
+#define FILL(member, type)                                                                    \
+	do {                                                                                  \
+		if (key.size != sizeof(ci.member.key) ||                                      \
+		    iv.size != sizeof(ci.member.salt) + sizeof(ci.member.iv))                 \
+			return -EINVAL;                                                       \
+		ci.info.cipher_type = (type);                                                 \
+		memcpy(ci.member.key, key.data, sizeof(ci.member.key));                       \
+		memcpy(ci.member.salt, iv.data, sizeof(ci.member.salt));                      \
+		memcpy(ci.member.iv, iv.data + sizeof(ci.member.salt), sizeof(ci.member.iv)); \
+		memcpy(ci.member.rec_seq, sequence, sizeof(ci.member.rec_seq));               \
+		size = sizeof(ci.member);                                                     \
 	} while (0)
 
 static int set_direction(int fd, gnutls_session_t session, int direction)

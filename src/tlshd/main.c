@@ -34,13 +34,15 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 {
 	const GOptionEntry entries[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &a->config_path,
-		 "Read FILE instead of " SYSCONFDIR "/tlshd/config or " SYSCONFDIR "/tlshd.conf", "FILE"},
+		 "Read FILE instead of " SYSCONFDIR "/tlshd/config or " SYSCONFDIR "/tlshd.conf",
+		 "FILE"},
 		{"stderr", 's', 0, G_OPTION_ARG_NONE, &a->to_stderr,
 		 "Log to standard error instead of the journal or syslog", NULL},
 		{"check-config", 0, 0, G_OPTION_ARG_NONE, &a->check_config,
 		 "Say what is wrong with the configuration and exit", NULL},
 		{"worker", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &a->worker, NULL, NULL},
-		{"version", 'v', 0, G_OPTION_ARG_NONE, &a->version, "Print the version and exit", NULL},
+		{"version", 'v', 0, G_OPTION_ARG_NONE, &a->version, "Print the version and exit",
+		 NULL},
 		{0},
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new("- TLS handshakes for the kernel");
@@ -52,7 +54,8 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 		return -EINVAL;
 	}
 	if (*argc > 1) {
-		fprintf(stderr, "tlshd: unexpected argument \"%s\"; see tlshd --help\n", (*argv)[1]);
+		fprintf(stderr, "tlshd: unexpected argument \"%s\"; see tlshd --help\n",
+			(*argv)[1]);
 		return -EINVAL;
 	}
 	return 0;
@@ -63,8 +66,7 @@ static void find_worker_user(struct broker_options *options)
 	const struct passwd *user = getpwnam(WORKER_USER);
 
 	if (!user) {
-		log_warning("there is no user \"%s\", workers run as \"nobody\"; systemd-sysusers "
-			    "makes it",
+		log_warning("there is no user \"%s\", workers run as \"nobody\"; systemd-sysusers makes it",
 			    WORKER_USER);
 		user = getpwnam("nobody");
 	}
@@ -116,8 +118,7 @@ static void raise_priority(void)
 	setrlimit(RLIMIT_RTTIME, &fuse);
 	if ((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_OTHER &&
 	    sched_setscheduler(0, SCHED_RR, &first) < 0)
-		log_warning("no real-time priority (%m): storms of connections may overflow the "
-			    "kernel's queue");
+		log_warning("no real-time priority (%m): storms of connections may overflow the kernel's queue");
 }
 
 int main(int argc, char **argv)
@@ -137,7 +138,8 @@ int main(int argc, char **argv)
 	/* GnuTLS would write the keys of every session there. */
 	unsetenv("SSLKEYLOGFILE");
 
-	log_open(a.to_stderr || a.check_config || a.worker ? LOG_TARGET_STDERR : LOG_TARGET_AUTO, "tlshd");
+	log_open(a.to_stderr || a.check_config || a.worker ? LOG_TARGET_STDERR : LOG_TARGET_AUTO,
+		 "tlshd");
 	if (a.worker)
 		worker_main_started();
 	options.config_path = a.config_path;
@@ -147,8 +149,9 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (a.check_config) {
-		printf("%s: fine\n", options.settings->path ? options.settings->path
-							      : "no configuration file, all defaults");
+		printf("%s: fine\n", options.settings->path
+					     ? options.settings->path
+					     : "no configuration file, all defaults");
 		config_free(options.settings);
 		return EXIT_SUCCESS;
 	}

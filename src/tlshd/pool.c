@@ -117,8 +117,9 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	if (j->side == HANDSHAKE_CLIENT) {
 		r = keys_read(b->keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {
-			g_autofree char *cause = g_strdup_printf(
-				"the key of its identity cannot be read: %s", key_strerror(r));
+			g_autofree char *cause =
+				g_strdup_printf("the key of its identity cannot be read: %s",
+						key_strerror(r));
 
 			job_finish(b, j, keys_status(r), NULL, cause);
 			return 0;
@@ -135,7 +136,8 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	j->worker = w;
 	j->unrun = true;
 	w->unrun++;
-	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid, w->jobs.length);
+	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid,
+		  w->jobs.length);
 	return 0;
 }
 
@@ -350,7 +352,8 @@ void worker_lost(struct worker *w, const char *cause)
 			pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0);
 	}
 	while ((link = w->jobs.head)) {
-		g_autofree char *text = g_strdup_printf("its worker is lost: %s", cause ? cause : "");
+		g_autofree char *text = g_strdup_printf("its worker is lost: %s",
+							cause ? cause : "");
 
 		job_finish(b, link->data, EIO, NULL, text);
 	}
@@ -390,8 +393,8 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 	else if (info->si_code == CLD_EXITED)
 		log_error("worker %d has ended with status %d", (int)info->si_pid, info->si_status);
 	else
-		log_error("worker %d was ended by signal %d (%s)%s", (int)info->si_pid, info->si_status,
-			  strsignal(info->si_status),
+		log_error("worker %d was ended by signal %d (%s)%s", (int)info->si_pid,
+			  info->si_status, strsignal(info->si_status),
 			  info->si_status == SIGKILL
 				  ? "; if by nobody else, then by the kernel for want of memory"
 				  : "");
@@ -447,7 +450,8 @@ static int ask_systemd(struct worker *w, int sock)
 		close(bell);
 	}
 	if (r < 0)
-		log_error("no worker from systemd: " WORKER_SOCKET ": %s; start tlshd-worker.socket",
+		log_error("no worker from systemd: " WORKER_SOCKET
+			  ": %s; start tlshd-worker.socket",
 			  g_strerror(-r));
 	return r;
 }

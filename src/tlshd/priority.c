@@ -19,10 +19,8 @@ static const gnutls_cipher_algorithm_t ciphers[] = {
  * insist on them. By name, for the headers of an older GnuTLS do not have them.
  */
 static const char *const groups[] = {
-	"X25519",	    "SECP256R1",
-	"SECP384R1",	    "SECP521R1",
-	"X25519-MLKEM768",  "SECP256R1-MLKEM768",
-	"SECP384R1-MLKEM1024",
+	"X25519",	   "SECP256R1",		 "SECP384R1",		"SECP521R1",
+	"X25519-MLKEM768", "SECP256R1-MLKEM768", "SECP384R1-MLKEM1024",
 };
 
 bool cipher_is_ktls(gnutls_cipher_algorithm_t cipher)

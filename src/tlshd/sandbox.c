@@ -31,7 +31,8 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || \
+	__has_feature(thread_sanitizer)
 #define SANITIZED 1
 #endif
 #endif
@@ -137,27 +138,101 @@ static const struct rule worker_may[] = {
  */
 static const char *const broker_may_not[] = {
 	/* another program, or another process's memory */
-	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
-	"kcmp", "pidfd_getfd", "userfaultfd", "memfd_secret",
+	"execve",
+	"execveat",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"process_madvise",
+	"kcmp",
+	"pidfd_getfd",
+	"userfaultfd",
+	"memfd_secret",
 	/* the kernel's code */
-	"init_module", "finit_module", "delete_module", "create_module", "kexec_load",
-	"kexec_file_load", "bpf", "perf_event_open", "modify_ldt", "iopl", "ioperm", "uselib",
+	"init_module",
+	"finit_module",
+	"delete_module",
+	"create_module",
+	"kexec_load",
+	"kexec_file_load",
+	"bpf",
+	"perf_event_open",
+	"modify_ldt",
+	"iopl",
+	"ioperm",
+	"uselib",
 	"personality",
 	/* what is mounted where, and which namespace is seen */
-	"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen",
-	"fsconfig", "fsmount", "fspick", "pivot_root", "chroot", "setns", "unshare", "swapon",
-	"swapoff", "quotactl", "quotactl_fd", "name_to_handle_at", "open_by_handle_at",
+	"mount",
+	"umount",
+	"umount2",
+	"mount_setattr",
+	"move_mount",
+	"open_tree",
+	"fsopen",
+	"fsconfig",
+	"fsmount",
+	"fspick",
+	"pivot_root",
+	"chroot",
+	"setns",
+	"unshare",
+	"swapon",
+	"swapoff",
+	"quotactl",
+	"quotactl_fd",
+	"name_to_handle_at",
+	"open_by_handle_at",
 	/* the machine */
-	"reboot", "acct", "syslog", "sethostname", "setdomainname", "settimeofday", "stime",
-	"clock_settime", "clock_adjtime", "clock_adjtime64", "clock_settime64", "adjtimex",
-	"nfsservctl", "vhangup",
+	"reboot",
+	"acct",
+	"syslog",
+	"sethostname",
+	"setdomainname",
+	"settimeofday",
+	"stime",
+	"clock_settime",
+	"clock_adjtime",
+	"clock_adjtime64",
+	"clock_settime64",
+	"adjtimex",
+	"nfsservctl",
+	"vhangup",
 	/* a way round this list */
-	"io_uring_setup", "io_uring_enter", "io_uring_register",
+	"io_uring_setup",
+	"io_uring_enter",
+	"io_uring_register",
 	/* services of its own, and files that outlive it */
-	"bind", "listen", "accept", "accept4", "mknod", "mknodat", "link", "linkat", "symlink",
-	"symlinkat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir",
-	"mkdirat", "truncate", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown",
-	"lchown", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
+	"bind",
+	"listen",
+	"accept",
+	"accept4",
+	"mknod",
+	"mknodat",
+	"link",
+	"linkat",
+	"symlink",
+	"symlinkat",
+	"rename",
+	"renameat",
+	"renameat2",
+	"unlink",
+	"unlinkat",
+	"rmdir",
+	"mkdir",
+	"mkdirat",
+	"truncate",
+	"chmod",
+	"fchmod",
+	"fchmodat",
+	"fchmodat2",
+	"chown",
+	"lchown",
+	"fchown",
+	"fchownat",
+	"setxattr",
+	"lsetxattr",
+	"fsetxattr",
 };
 
 /* Names by number, made while there is still memory to be had at leisure. */
@@ -193,7 +268,8 @@ static void on_denied(int signal, siginfo_t *info, void *ctx)
 	if (nr < 0 || nr >= NUMBERS || told[nr])
 		return;
 	told[nr] = true;
-	log_error("sandbox: the system call %s was denied", names[nr] ? names[nr] : "without a name");
+	log_error("sandbox: the system call %s was denied",
+		  names[nr] ? names[nr] : "without a name");
 }
 
 static int catch_denied(void)
@@ -222,7 +298,8 @@ static int add_rule(scmp_filter_ctx filter, const struct rule *rule, pid_t self)
 	int nr = seccomp_syscall_resolve_name(rule->name);
 	struct scmp_arg_cmp args[G_N_ELEMENTS(rule->args)];
 
-	if (nr == __NR_SCMP_ERROR) /* newer than this libseccomp, and so nothing it would let pass */
+	if (nr ==
+	    __NR_SCMP_ERROR) /* newer than this libseccomp, and so nothing it would let pass */
 		return 0;
 	for (unsigned int i = 0; i < rule->n_args; i++)
 		args[i] = (struct scmp_arg_cmp){rule->args[i].at, rule->args[i].op, rule->args[i].a,
@@ -237,7 +314,8 @@ static scmp_filter_ctx new_filter(uint32_t otherwise, uint32_t arch)
 	scmp_filter_ctx filter = seccomp_init(otherwise);
 
 	if (filter && arch != seccomp_arch_native() &&
-	    (seccomp_arch_add(filter, arch) < 0 || seccomp_arch_remove(filter, seccomp_arch_native()) < 0))
+	    (seccomp_arch_add(filter, arch) < 0 ||
+	     seccomp_arch_remove(filter, seccomp_arch_native()) < 0))
 		g_clear_pointer(&filter, seccomp_release);
 	return filter;
 }
@@ -380,7 +458,8 @@ static int reduce_capabilities(void)
 	for (size_t i = 0; i < G_N_ELEMENTS(broker_capabilities); i++) {
 		unsigned int at = CAP_TO_INDEX(broker_capabilities[i]);
 
-		keep.set[at].permitted |= have.set[at].permitted & CAP_TO_MASK(broker_capabilities[i]);
+		keep.set[at].permitted |= have.set[at].permitted &
+					  CAP_TO_MASK(broker_capabilities[i]);
 		keep.set[at].effective = keep.set[at].permitted;
 	}
 	/* Where systemd has left no more than that, capset() is no longer allowed either. */
@@ -470,12 +549,14 @@ int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid)
 
 	prctl(PR_SET_NAME, "tlshd-worker");
 	/* The broker's real-time priority is for the kernel's queue alone. */
-	if (sched_getscheduler(0) != SCHED_OTHER && sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
+	if (sched_getscheduler(0) != SCHED_OTHER &&
+	    sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
 		return failed("an ordinary priority");
 	reset_signals();
 	if (oom_score() < 0)
 		set_oom_score(0);
-	if ((*sock > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, (unsigned int)*sock - 1, 0) < 0) ||
+	if ((*sock > STDERR_FILENO + 1 &&
+	     close_range(STDERR_FILENO + 1, (unsigned int)*sock - 1, 0) < 0) ||
 	    close_range((unsigned int)*sock + 1, ~0U, 0) < 0)
 		return failed("close_range");
 	r = keyring_session_private();
@@ -493,7 +574,8 @@ int sandbox_worker(void)
 	if (r < 0)
 		return r;
 	if (SANITIZED) {
-		log_debug(1, "sandbox: built with a sanitizer, workers run without a list of system calls");
+		log_debug(1,
+			  "sandbox: built with a sanitizer, workers run without a list of system calls");
 		return 0;
 	}
 	/* GLib and libc read tables of character sets for the first errno they put into words. */

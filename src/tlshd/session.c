@@ -17,23 +17,23 @@
 struct session {
 	struct session_params params;
 	gnutls_session_t tls; /* NULL until a server has the whole ClientHello */
-	struct hello hello;   /* of a server */
-	size_t replayed;      /* bytes of it that GnuTLS has pulled */
-	size_t received;      /* bytes that came behind it; of a server all */
-	GByteArray *out;      /* what GnuTLS wants sent: a whole flight in one packet */
-	GPtrArray *offered;   /* identities of the ClientHello */
-	size_t n_offered;     /* of which we look up the first few */
+	struct hello hello; /* of a server */
+	size_t replayed; /* bytes of it that GnuTLS has pulled */
+	size_t received; /* bytes that came behind it; of a server all */
+	GByteArray *out; /* what GnuTLS wants sent: a whole flight in one packet */
+	GPtrArray *offered; /* identities of the ClientHello */
+	size_t n_offered; /* of which we look up the first few */
 	struct hello_offer offer;
-	size_t next;	      /* the one to look up next */
+	size_t next; /* the one to look up next */
 	char *identity;
 	secret psk;
 	enum psk_hash hash;
 	bool looking_up;
-	bool chosen;	/* identity and psk are those of the handshake */
+	bool chosen; /* identity and psk are those of the handshake */
 	bool key_asked; /* GnuTLS has taken the key */
 	bool eof;
-	bool finished;	/* GnuTLS is through; what is left is to send */
-	int io_errno;	/* of the last receive or send that failed */
+	bool finished; /* GnuTLS is through; what is left is to send */
+	int io_errno; /* of the last receive or send that failed */
 	enum session_wait wait;
 	struct session_outcome outcome;
 };
@@ -66,7 +66,8 @@ static int give_client_key(gnutls_session_t tls, gnutls_datum_t *name, gnutls_da
 	struct session *s = gnutls_session_get_ptr(tls);
 
 	name->size = (unsigned int)strlen(s->identity);
-	name->data = gnutls_malloc(name->size + 1); /* GnuTLS takes it for a C string here and there */
+	name->data = gnutls_malloc(name->size +
+				   1); /* GnuTLS takes it for a C string here and there */
 	key->data = gnutls_malloc(s->psk.len);
 	if (!name->data || !key->data) {
 		gnutls_free(name->data);
@@ -167,7 +168,8 @@ static void fail(struct session *s, int status, const char *format, ...)
 static int flush(struct session *s)
 {
 	while (s->out->len) {
-		ssize_t n = send(s->params.fd, s->out->data, s->out->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(s->params.fd, s->out->data, s->out->len,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0) {
 			if (errno == EINTR)
@@ -580,7 +582,8 @@ static void fail_on_error(struct session *s, int err)
 	/* The binder is checked before anything of ours is sent. */
 	if (server && s->key_asked && err == GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER && !s->received &&
 	    !s->out->len) {
-		fail(s, EKEYREJECTED, "the peer's key for this identity is another one (wrong binder)");
+		fail(s, EKEYREJECTED,
+		     "the peer's key for this identity is another one (wrong binder)");
 		send_alert(s, GNUTLS_A_DECRYPT_ERROR);
 		return;
 	}
@@ -661,8 +664,7 @@ int session_step(struct session *s)
 	}
 	if (r == GNUTLS_E_AGAIN) {
 		log_debug(5, "job %u: waits for the peer after %s", s->params.job,
-			  gnutls_handshake_description_get_name(
-				  gnutls_handshake_get_last_out(s->tls)));
+			  gnutls_handshake_description_get_name(gnutls_handshake_get_last_out(s->tls)));
 		s->wait = SESSION_WAIT_READ;
 		return -EAGAIN;
 	}

@@ -37,9 +37,9 @@ void engine_clear(struct engine *e);
 int psk_check(const struct engine *e, const char *identity, size_t len, char **why);
 
 enum session_wait {
-	SESSION_WAIT_READ,  /* for bytes of the peer */
+	SESSION_WAIT_READ, /* for bytes of the peer */
 	SESSION_WAIT_WRITE, /* for room to send */
-	SESSION_WAIT_KEY,   /* for session_give_key() */
+	SESSION_WAIT_KEY, /* for session_give_key() */
 };
 
 /**

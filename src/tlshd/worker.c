@@ -135,7 +135,8 @@ static void complete(struct connection *c)
 	if (r < 0) {
 		o.status = -r;
 		if (r == -ENOENT)
-			g_strlcpy(o.cause, "kTLS: the kernel's tls module is not loaded", sizeof(o.cause));
+			g_strlcpy(o.cause, "kTLS: the kernel's tls module is not loaded",
+				  sizeof(o.cause));
 		else
 			snprintf(o.cause, sizeof(o.cause), "kTLS: %s: %s", what, g_strerror(-r));
 	}
@@ -171,7 +172,8 @@ static void step(struct connection *c)
 	/* The key is here in no time: not worth to stop looking at the peer. */
 	if (session_wait(c->session) == SESSION_WAIT_KEY)
 		return;
-	if (wait_for_peer(c, session_wait(c->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) < 0) {
+	if (wait_for_peer(c, session_wait(c->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) <
+	    0) {
 		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
 		return;
 	}

@@ -113,7 +113,10 @@ static void try_all(void)
 	TRY(open("/tmp/planted", O_CREAT | O_WRONLY, 0644));
 	TRY(open("/dev/null", O_RDONLY));
 	TRY(unshare(CLONE_NEWUSER));
-	TRY(mmap(NULL, 4096, PROT_EXEC | PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+	TRY(mmap(NULL, 4096, PROT_EXEC | PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			    MAP_FAILED
+		    ? -1
+		    : 0);
 	TRY(syscall(SYS_io_uring_setup, 8, NULL));
 	TRY(syscall(SYS_keyctl, 11, key, NULL, 0));
 }
@@ -128,8 +131,11 @@ static void say(const void *bytes, size_t len)
 
 static void say_done(uint32_t job, uint32_t status)
 {
-	struct ipc_done m = {.header = {IPC_DONE, job}, .status = status, .alert_sent = -1,
-			     .alert_received = -1, .cause = "a lie"};
+	struct ipc_done m = {.header = {IPC_DONE, job},
+			     .status = status,
+			     .alert_sent = -1,
+			     .alert_received = -1,
+			     .cause = "a lie"};
 
 	say(&m, sizeof(m));
 }
@@ -159,7 +165,9 @@ static void say_descriptors(uint32_t job)
 	} control = {0};
 	struct ipc_ran m = {.header = {IPC_RAN, job}};
 	struct iovec vec = {&m, sizeof(m)};
-	struct msghdr msg = {.msg_iov = &vec, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = {.msg_iov = &vec,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 

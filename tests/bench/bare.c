@@ -80,7 +80,8 @@ int main(void)
 		const char *wrong;
 
 		while (handshake_accept(kernel, &request, &wrong) == 0) {
-			int status = serve(request.sockfd, priorities.hash[PSK_HASH_SHA256], credentials);
+			int status = serve(request.sockfd, priorities.hash[PSK_HASH_SHA256],
+					   credentials);
 
 			handshake_done(kernel, request.sockfd, status, remote);
 			close(request.sockfd);

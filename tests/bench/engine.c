@@ -17,10 +17,12 @@
 #define ROUNDS 20
 
 static const char *const identities[] = {
-	[PSK_HASH_SHA256] = "NVMe1R01 nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36 "
-			    "nqn.io-1 iSbjiStwJ/1TrTvDlt2fjFmzvsytOJelidNnA+X5lEU=",
-	[PSK_HASH_SHA384] = "NVMe1R02 nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36 "
-			    "nqn.io-1 iSbjiStwJ/1TrTvDlt2fjFmzvsytOJelidNnA+X5lEU=",
+	[PSK_HASH_SHA256] =
+		"NVMe1R01 nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36 "
+		"nqn.io-1 iSbjiStwJ/1TrTvDlt2fjFmzvsytOJelidNnA+X5lEU=",
+	[PSK_HASH_SHA384] =
+		"NVMe1R02 nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36 "
+		"nqn.io-1 iSbjiStwJ/1TrTvDlt2fjFmzvsytOJelidNnA+X5lEU=",
 };
 
 static struct engine engine;
@@ -159,7 +161,8 @@ static void ours_close(struct end *e)
 /* As little as a program on GnuTLS can do: all that can be built once is. */
 static int bare_server_key(gnutls_session_t tls, const gnutls_datum_t *name, gnutls_datum_t *key)
 {
-	if (name->size != strlen(identities[hash]) || memcmp(name->data, identities[hash], name->size) != 0)
+	if (name->size != strlen(identities[hash]) ||
+	    memcmp(name->data, identities[hash], name->size) != 0)
 		return -1;
 	key->size = (unsigned int)psk_hash_size(hash);
 	key->data = gnutls_malloc(key->size);
@@ -180,7 +183,8 @@ static int bare_client_key(gnutls_session_t tls, gnutls_datum_t *name, gnutls_da
 
 static void bare_open(struct end *e, int fd, enum handshake_side side)
 {
-	unsigned int flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET;
+	unsigned int flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
+			     GNUTLS_NO_AUTO_SEND_TICKET;
 
 	flags |= side == HANDSHAKE_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP;
 	gnutls_init(&e->tls, flags);
@@ -215,9 +219,9 @@ static const struct kind bare = {"bare", bare_open, bare_step, bare_close};
 
 struct pairing {
 	const struct kind *kind[2]; /* by side: client, server */
-	double usec[2];		    /* the least of all rounds, of one handshake */
-	double made;		    /* allocations of one */
-	double surviving;	    /* of them, those that outlive it */
+	double usec[2]; /* the least of all rounds, of one handshake */
+	double made; /* allocations of one */
+	double surviving; /* of them, those that outlive it */
 };
 
 static void handshake(struct pairing *p, double usec[2])
@@ -289,12 +293,12 @@ static bool measure_hash(int handshakes)
 	bool good;
 
 	measure(p, G_N_ELEMENTS(p), handshakes);
-	printf("# %s: client bare %.1f us, ours %.1f us, ratio %.3f\n", name, p[0].usec[0], p[1].usec[0],
-	       p[1].usec[0] / p[0].usec[0]);
-	printf("# %s: server bare %.1f us, ours %.1f us, ratio %.3f\n", name, p[0].usec[1], p[2].usec[1],
-	       p[2].usec[1] / p[0].usec[1]);
-	printf("# %s: both ends bare %.1f us, ours %.1f us, ratio %.3f\n", name, p[0].usec[0] + p[0].usec[1],
-	       p[3].usec[0] + p[3].usec[1],
+	printf("# %s: client bare %.1f us, ours %.1f us, ratio %.3f\n", name, p[0].usec[0],
+	       p[1].usec[0], p[1].usec[0] / p[0].usec[0]);
+	printf("# %s: server bare %.1f us, ours %.1f us, ratio %.3f\n", name, p[0].usec[1],
+	       p[2].usec[1], p[2].usec[1] / p[0].usec[1]);
+	printf("# %s: both ends bare %.1f us, ours %.1f us, ratio %.3f\n", name,
+	       p[0].usec[0] + p[0].usec[1], p[3].usec[0] + p[3].usec[1],
 	       (p[3].usec[0] + p[3].usec[1]) / (p[0].usec[0] + p[0].usec[1]));
 	printf("# %s: allocations of a handshake, both ends: bare %.1f, ours %.1f; surviving it: bare %.3f, "
 	       "ours %.3f\n",
@@ -317,7 +321,8 @@ int main(int argc, char **argv)
 		die("engine", why);
 	if (credentials_init(&bare_credentials, bare_server_key, bare_client_key) < 0)
 		die("credentials", "no memory");
-	printf("# GnuTLS %s, %d rounds of %d handshakes each\n", gnutls_check_version(NULL), ROUNDS, handshakes);
+	printf("# GnuTLS %s, %d rounds of %d handshakes each\n", gnutls_check_version(NULL), ROUNDS,
+	       handshakes);
 	printf("1..%d\n", credentials_have(PSK_HASH_SHA384) ? 2 : 1);
 	for (hash = PSK_HASH_SHA256; hash <= PSK_HASH_SHA384; hash++) {
 		bool one;

@@ -13,8 +13,9 @@ int main(int argc, char **argv)
 	long first, last;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: fill-keyring KEYRING HOSTNQN FIRST LAST\n"
-				"Adds random keys for \"NVMe0R01 HOSTNQN nqn.io-FIRST\" to \"... nqn.io-LAST\".\n");
+		fprintf(stderr,
+			"usage: fill-keyring KEYRING HOSTNQN FIRST LAST\n"
+			"Adds random keys for \"NVMe0R01 HOSTNQN nqn.io-FIRST\" to \"... nqn.io-LAST\".\n");
 		return 2;
 	}
 	keyring = (key_serial_t)strtoul(argv[1], NULL, 0);

@@ -72,11 +72,11 @@ struct storm {
 	int epoll;
 	int signals;
 	struct peer *peers;
-	int begun, over;	 /* of o.connections */
-	int settled;		 /* connected, or failed to: of silent ones */
+	int begun, over; /* of o.connections */
+	int settled; /* connected, or failed to: of silent ones */
 	int completed, held;
-	GArray *latencies;	 /* of the completed, microseconds */
-	GHashTable *failures;	 /* kind to number */
+	GArray *latencies; /* of the completed, microseconds */
+	GHashTable *failures; /* kind to number */
 	gint64 start, last, first_drop;
 	bool stop;
 	int peak_fd; /* memory.peak, which counts anew for the descriptor that wrote to it */
@@ -356,7 +356,8 @@ static void connected(struct storm *s, struct peer *p)
 		run_tls(s, p);
 		break;
 	case HALF:
-		if (send(p->fd, s->half->data, s->half->len, MSG_NOSIGNAL) != (ssize_t)s->half->len) {
+		if (send(p->fd, s->half->data, s->half->len, MSG_NOSIGNAL) !=
+		    (ssize_t)s->half->len) {
 			p->state = HANDSHAKING;
 			failed(s, p, errno_kind(errno));
 			return;
@@ -376,8 +377,8 @@ static void bind_source(struct storm *s, struct peer *p)
 
 	if (s->o.sources <= 1)
 		return;
-	source.sin_addr.s_addr =
-		htonl(INADDR_LOOPBACK + 1 + (uint32_t)((p - s->peers) % s->o.sources));
+	source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 +
+				       (uint32_t)((p - s->peers) % s->o.sources));
 	setsockopt(p->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 	if (bind(p->fd, (struct sockaddr *)&source, sizeof(source)) < 0)
 		die("no source address: %s", g_strerror(errno));
@@ -396,7 +397,8 @@ static void begin(struct storm *s)
 	bind_source(s, p);
 	p->start = g_get_monotonic_time();
 	p->state = CONNECTING;
-	if (connect(p->fd, (struct sockaddr *)&s->address, s->address_len) < 0 && errno != EINPROGRESS) {
+	if (connect(p->fd, (struct sockaddr *)&s->address, s->address_len) < 0 &&
+	    errno != EINPROGRESS) {
 		failed(s, p, errno_kind(errno));
 		return;
 	}
@@ -440,8 +442,10 @@ static void check_times(struct storm *s, gint64 now)
 	for (int i = 0; i < s->begun; i++)
 		if (s->peers[i].state != OVER &&
 		    now - s->peers[i].start >= s->o.timeout_s * G_USEC_PER_SEC)
-			failed(s, &s->peers[i], s->peers[i].state == CONNECTING ? "timeout_connecting"
-				: s->peers[i].state == HANDSHAKING ? "timeout_handshake" : "timeout_after");
+			failed(s, &s->peers[i],
+			       s->peers[i].state == CONNECTING	  ? "timeout_connecting"
+			       : s->peers[i].state == HANDSHAKING ? "timeout_handshake"
+								  : "timeout_after");
 }
 
 static void say_ready(struct storm *s)
@@ -508,7 +512,8 @@ static gint64 percentile(const struct storm *s, unsigned int percent)
 
 static void print_failures(const struct storm *s)
 {
-	g_autoptr(GList) kinds = g_list_sort(g_hash_table_get_keys(s->failures), (GCompareFunc)strcmp);
+	g_autoptr(GList)
+		kinds = g_list_sort(g_hash_table_get_keys(s->failures), (GCompareFunc)strcmp);
 	int sum = 0;
 
 	for (GList *k = kinds; k; k = k->next)
@@ -531,14 +536,14 @@ static void print_results(struct storm *s)
 	printf("mode=%s connections=%d concurrency=%d completed=%d held=%d", s->o.mode_name,
 	       s->o.connections, MIN(s->o.concurrency, s->o.connections), s->completed, s->held);
 	print_failures(s);
-	printf(" first_failure_ms=%" G_GINT64_FORMAT, s->first_drop ? (s->first_drop - s->start) / 1000 : 0);
+	printf(" first_failure_ms=%" G_GINT64_FORMAT,
+	       s->first_drop ? (s->first_drop - s->start) / 1000 : 0);
 	printf(" seconds=%.3f rate=%.1f p50_usec=%" G_GINT64_FORMAT " p99_usec=%" G_GINT64_FORMAT
 	       " max_usec=%" G_GINT64_FORMAT,
-	       seconds, seconds > 0 ? s->completed / seconds : 0, percentile(s, 50), percentile(s, 99),
-	       percentile(s, 100));
-	printf(" client_cpu_usec=%lld",
-	       (self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000LL + self.ru_utime.tv_usec +
-		       self.ru_stime.tv_usec);
+	       seconds, seconds > 0 ? s->completed / seconds : 0, percentile(s, 50),
+	       percentile(s, 99), percentile(s, 100));
+	printf(" client_cpu_usec=%lld", (self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000LL +
+						self.ru_utime.tv_usec + self.ru_stime.tv_usec);
 	if (s->o.settle_ms)
 		g_usleep((gulong)s->o.settle_ms * 1000);
 	usage_print(s);
@@ -563,7 +568,8 @@ static void read_key(struct storm *s)
 	if (len != 32 && len != 48)
 		die("the key is 64 or 96 hexadecimal digits, in --key-file or STORM_KEY");
 	for (size_t i = 0; i < len; i++) {
-		int high = g_ascii_xdigit_value(hex[2 * i]), low = g_ascii_xdigit_value(hex[2 * i + 1]);
+		int high = g_ascii_xdigit_value(hex[2 * i]),
+		    low = g_ascii_xdigit_value(hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			die("the key has other than hexadecimal digits");
@@ -587,7 +593,8 @@ static void resolve(struct storm *s)
 static void parse(struct options *o, int *argc, char ***argv)
 {
 	const GOptionEntry entries[] = {
-		{"host", 0, 0, G_OPTION_ARG_STRING, &o->host, "The target's address (127.0.0.1)", "HOST"},
+		{"host", 0, 0, G_OPTION_ARG_STRING, &o->host, "The target's address (127.0.0.1)",
+		 "HOST"},
 		{"port", 0, 0, G_OPTION_ARG_STRING, &o->port, "and port (4420)", "PORT"},
 		{"identity", 0, 0, G_OPTION_ARG_STRING, &o->identity, "PSK identity", "TEXT"},
 		{"key-file", 0, 0, G_OPTION_ARG_FILENAME, &o->key_file,
@@ -597,8 +604,10 @@ static void parse(struct options *o, int *argc, char ***argv)
 		 "MODE"},
 		{"connections", 'n', 0, G_OPTION_ARG_INT, &o->connections, "How many (1)", "N"},
 		{"concurrency", 'c', 0, G_OPTION_ARG_INT, &o->concurrency, "At a time (all)", "N"},
-		{"sources", 0, 0, G_OPTION_ARG_INT, &o->sources, "Source addresses, from 127.0.0.2", "N"},
-		{"timeout", 0, 0, G_OPTION_ARG_INT, &o->timeout_s, "Of an honest peer (120)", "SECONDS"},
+		{"sources", 0, 0, G_OPTION_ARG_INT, &o->sources, "Source addresses, from 127.0.0.2",
+		 "N"},
+		{"timeout", 0, 0, G_OPTION_ARG_INT, &o->timeout_s, "Of an honest peer (120)",
+		 "SECONDS"},
 		{"hold", 0, 0, G_OPTION_ARG_INT, &o->hold_s,
 		 "How long the others hold, if no SIGTERM comes first (30)", "SECONDS"},
 		{"ready", 0, 0, G_OPTION_ARG_FILENAME, &o->ready_file,
@@ -651,21 +660,22 @@ static void open_loop(struct storm *s)
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	s->signals = signalfd(-1, &mask, SFD_CLOEXEC);
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (s->signals < 0 || s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->signals, &event) < 0)
+	if (s->signals < 0 || s->epoll < 0 ||
+	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->signals, &event) < 0)
 		die("no event loop: %s", g_strerror(errno));
 }
 
 int main(int argc, char **argv)
 {
 	struct storm s = {.o = {
-		.host = g_strdup("127.0.0.1"),
-		.port = g_strdup("4420"),
-		.mode_name = g_strdup("honest"),
-		.connections = 1,
-		.timeout_s = 120,
-		.hold_s = 30,
-		.settle_ms = 500,
-	}};
+				  .host = g_strdup("127.0.0.1"),
+				  .port = g_strdup("4420"),
+				  .mode_name = g_strdup("honest"),
+				  .connections = 1,
+				  .timeout_s = 120,
+				  .hold_s = 30,
+				  .settle_ms = 500,
+			  }};
 
 	parse(&s.o, &argc, &argv);
 	resolve(&s);

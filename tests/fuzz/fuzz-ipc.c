@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What a reader relies on. */
 static void use(enum ipc_end reader, const union ipc_message *m)
 {
-	const char *text = m->header.type == IPC_JOB	? m->job.identity
+	const char *text = m->header.type == IPC_JOB	  ? m->job.identity
 			   : m->header.type == IPC_LOOKUP ? m->lookup.identity
 			   : m->header.type == IPC_DONE	  ? m->done.cause
 			   : m->header.type == IPC_LOG	  ? m->log.line

@@ -67,7 +67,8 @@ static void ipc(const char *name, uint32_t type, size_t len)
 	struct {
 		uint8_t reader;
 		union ipc_message m;
-	} __attribute__((packed)) seed = {.reader = type == IPC_JOB || type == IPC_KEY || type == IPC_SETTINGS};
+	} __attribute__((packed))
+	seed = {.reader = type == IPC_JOB || type == IPC_KEY || type == IPC_SETTINGS};
 
 	seed.m.header.type = type;
 	seed.m.header.job = 1;
@@ -117,7 +118,8 @@ static void session(const char *target, const char *name, uint8_t flags, const G
 
 int main(int argc, char **argv)
 {
-	const struct item ccs = {20 | 0x80, 1, {1}}, sealed_ccs = {20, 1, {1}}, fin = {22, 36, {20, 0, 0, 32}};
+	const struct item ccs = {20 | 0x80, 1, {1}}, sealed_ccs = {20, 1, {1}},
+			  fin = {22, 36, {20, 0, 0, 32}};
 	const struct item ee = {22, 6, {8, 0, 0, 2, 0, 0}}, alert = {21, 2, {2, 40}};
 	const struct item update = {22, 5, {24, 0, 0, 1, 1}}, data = {23, 4, "data"};
 	g_autoptr(GByteArray) client = tls13_client_hello();

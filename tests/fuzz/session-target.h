@@ -103,7 +103,8 @@ static void tell(struct target *t, const uint8_t *bytes, size_t len)
 	size_t piece = t->flags & BYTE_BY_BYTE ? 1 : MAX(len, 1);
 
 	for (size_t at = 0; at < len && t->result == -EAGAIN; at += piece) {
-		if (send(t->fd[1], bytes + at, MIN(piece, len - at), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		if (send(t->fd[1], bytes + at, MIN(piece, len - at), MSG_DONTWAIT | MSG_NOSIGNAL) <
+		    0)
 			return;
 		step(t);
 	}
@@ -164,8 +165,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct target t = {.result = -EAGAIN};
 	secret psk = {.len = 32};
-	struct session_params p = {.engine = &engine, .side = SIDE, .identity = TLS13_IDENTITY,
-				   .psk = &psk, .lookup = lookup, .ctx = &t};
+	struct session_params p = {.engine = &engine,
+				   .side = SIDE,
+				   .identity = TLS13_IDENTITY,
+				   .psk = &psk,
+				   .lookup = lookup,
+				   .ctx = &t};
 	size_t len;
 
 	if (size < 3 || socketpair(AF_UNIX, SOCK_STREAM, 0, t.fd) < 0)

@@ -53,7 +53,8 @@ static void early_secret(uint8_t out[HASH])
 	extract(zeros, psk, sizeof(psk), out);
 }
 
-static void finished(const uint8_t secret[HASH], const void *messages, size_t len, uint8_t out[HASH])
+static void finished(const uint8_t secret[HASH], const void *messages, size_t len,
+		     uint8_t out[HASH])
 {
 	uint8_t key[HASH], digest[HASH];
 
@@ -62,10 +63,10 @@ static void finished(const uint8_t secret[HASH], const void *messages, size_t le
 	gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, sizeof(key), digest, sizeof(digest), out);
 }
 
-#define ADD(to, ...)                                                                               \
-	do {                                                                                       \
-		const uint8_t bytes_[] = {__VA_ARGS__};                                             \
-		g_byte_array_append(to, bytes_, sizeof(bytes_));                                    \
+#define ADD(to, ...)                                             \
+	do {                                                     \
+		const uint8_t bytes_[] = {__VA_ARGS__};          \
+		g_byte_array_append(to, bytes_, sizeof(bytes_)); \
 	} while (0)
 
 static void put16(GByteArray *to, size_t n)
@@ -121,9 +122,9 @@ GByteArray *tls13_client_hello(void)
 	ADD(m, 0, 0, 2, 0x13, 1, 1, 0);
 	at = m->len;
 	put16(m, 0);
-	ADD(m, 0, 43, 0, 3, 2, 3, 4);	    /* TLS 1.3 */
-	ADD(m, 0, 10, 0, 4, 0, 2, 0, 29);   /* X25519 */
-	ADD(m, 0, 45, 0, 2, 1, 1);	    /* PSK with (EC)DHE */
+	ADD(m, 0, 43, 0, 3, 2, 3, 4); /* TLS 1.3 */
+	ADD(m, 0, 10, 0, 4, 0, 2, 0, 29); /* X25519 */
+	ADD(m, 0, 45, 0, 2, 1, 1); /* PSK with (EC)DHE */
 	ADD(m, 0, 51, 0, 38, 0, 36);
 	share(m);
 	put16(m, 41);
@@ -161,8 +162,8 @@ void tls13_fix_binder(uint8_t *record, size_t len)
 {
 	uint8_t early[HASH], digest[HASH], key[HASH];
 
-	if (len < 5 + 4 + HASH + 3 || record[0] != 22 || record[5] != 1 || get16(record + 3) != len - 5 ||
-	    record[len - HASH - 1] != HASH)
+	if (len < 5 + 4 + HASH + 3 || record[0] != 22 || record[5] != 1 ||
+	    get16(record + 3) != len - 5 || record[len - HASH - 1] != HASH)
 		return;
 	early_secret(early);
 	hash("", 0, digest);
@@ -232,8 +233,8 @@ void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len)
 	if (!t->keyed || len < 5 + TAG + 1 || record[0] != 23)
 		return;
 	c = cipher(t, who, nonce);
-	if (gnutls_aead_cipher_decrypt(c, nonce, sizeof(nonce), record, 5, TAG, record + 5, len - 5, plain,
-				       &n) == 0) {
+	if (gnutls_aead_cipher_decrypt(c, nonce, sizeof(nonce), record, 5, TAG, record + 5, len - 5,
+				       plain, &n) == 0) {
 		while (n && !plain[n - 1])
 			n--;
 		if (n && plain[n - 1] == 22)
@@ -242,7 +243,8 @@ void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len)
 	gnutls_aead_cipher_deinit(c);
 }
 
-GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len, bool fix)
+GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len,
+		       bool fix)
 {
 	GByteArray *record = g_byte_array_new();
 	g_autofree uint8_t *plain = g_malloc(len + 1);

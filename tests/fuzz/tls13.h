@@ -17,7 +17,7 @@
 
 struct tls13 {
 	GByteArray *transcript; /* handshake messages so far */
-	uint8_t secret[2][32];	/* handshake traffic secrets: client's, server's */
+	uint8_t secret[2][32]; /* handshake traffic secrets: client's, server's */
 	uint64_t sequence[2];
 	bool keyed;
 };
@@ -42,4 +42,5 @@ bool tls13_key(struct tls13 *t, const uint8_t *record, size_t len);
 void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len);
 
 /* A record of @type with the content; a Finished in it is put right if @fix. */
-GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len, bool fix);
+GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len,
+		       bool fix);

@@ -70,7 +70,8 @@ static int handshake(struct connection *c, int fd)
 	int r;
 
 	while ((r = session_step(c->s)) == -EAGAIN) {
-		struct pollfd p = {fd, session_wait(c->s) == SESSION_WAIT_WRITE ? POLLOUT : POLLIN, 0};
+		struct pollfd p = {fd, session_wait(c->s) == SESSION_WAIT_WRITE ? POLLOUT : POLLIN,
+				   0};
 		gint64 rest = (end - g_get_monotonic_time()) / 1000;
 
 		if (session_wait(c->s) == SESSION_WAIT_KEY)
@@ -130,9 +131,13 @@ static void drain(int fd)
 static int serve(int fd)
 {
 	struct connection c = {0};
-	struct session_params p = {.engine = &engine, .fd = fd, .identity = identity, .psk = &psk,
+	struct session_params p = {.engine = &engine,
+				   .fd = fd,
+				   .identity = identity,
+				   .psk = &psk,
 				   .side = as_client ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER,
-				   .lookup = lookup, .ctx = &c};
+				   .lookup = lookup,
+				   .ctx = &c};
 	const struct session_outcome *o;
 	int status, r;
 
@@ -142,7 +147,9 @@ static int serve(int fd)
 	status = r == -ETIMEDOUT ? ETIMEDOUT : o->status;
 	printf("status %d sent %d received %d descriptors %d: %s\n", status, o->alert_sent,
 	       o->alert_received, descriptors(),
-	       r == -ETIMEDOUT ? "the peer did not go on in time" : status ? o->cause : "complete");
+	       r == -ETIMEDOUT ? "the peer did not go on in time"
+	       : status	       ? o->cause
+			       : "complete");
 	if (r == 0)
 		(as_client ? say : echo)(session_gnutls(c.s), fd);
 	else
@@ -156,7 +163,8 @@ static int serve(int fd)
 
 static int open_socket(void)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
@@ -181,17 +189,20 @@ static int port_of(int fd)
 static bool read_key(const char *hex)
 {
 	for (psk.len = 0; hex[0] && hex[1] && psk.len < SECRET_MAX; hex += 2)
-		psk.data[psk.len++] =
-			(uint8_t)(g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]));
+		psk.data[psk.len++] = (uint8_t)(g_ascii_xdigit_value(hex[0]) << 4 |
+						g_ascii_xdigit_value(hex[1]));
 	return !*hex;
 }
 
 int main(int argc, char **argv)
 {
 	const GOptionEntry entries[] = {
-		{"client", 0, 0, G_OPTION_ARG_NONE, &as_client, "Connect instead of listening", NULL},
-		{"port", 'p', 0, G_OPTION_ARG_INT, &port, "TCP port on the loopback, 4433; 0 for a free one", "N"},
-		{"late", 0, 0, G_OPTION_ARG_NONE, &late, "Answer look-ups after they returned", NULL},
+		{"client", 0, 0, G_OPTION_ARG_NONE, &as_client, "Connect instead of listening",
+		 NULL},
+		{"port", 'p', 0, G_OPTION_ARG_INT, &port,
+		 "TCP port on the loopback, 4433; 0 for a free one", "N"},
+		{"late", 0, 0, G_OPTION_ARG_NONE, &late, "Answer look-ups after they returned",
+		 NULL},
 		{0},
 	};
 	GOptionContext *context = g_option_context_new("IDENTITY KEY");
@@ -199,7 +210,8 @@ int main(int argc, char **argv)
 	int fd;
 
 	g_option_context_add_main_entries(context, entries, NULL);
-	if (!g_option_context_parse(context, &argc, &argv, NULL) || argc != 3 || !read_key(argv[2])) {
+	if (!g_option_context_parse(context, &argc, &argv, NULL) || argc != 3 ||
+	    !read_key(argv[2])) {
 		fprintf(stderr, "usage: test-server [--client] [--port N] [--late] IDENTITY KEY\n");
 		return EXIT_FAILURE;
 	}

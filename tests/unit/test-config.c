@@ -45,10 +45,11 @@ static void empty_file_gives_the_defaults(void **state)
 static void every_key_is_read(void **state)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(config) c = parse("[debug]\nloglevel=9\ntls = 3\nnl=1 \n"
-				    "[authenticate]\nkeyrings= a ; .b;;0x1f;\npsk.sha384_compat=true\n"
-				    "[tlshd]\nworkers=2\n",
-				    &error);
+	g_autoptr(config)
+		c = parse("[debug]\nloglevel=9\ntls = 3\nnl=1 \n"
+			  "[authenticate]\nkeyrings= a ; .b;;0x1f;\npsk.sha384_compat=true\n"
+			  "[tlshd]\nworkers=2\n",
+			  &error);
 
 	assert_non_null(c);
 	assert_int_equal(c->loglevel, 9);
@@ -66,13 +67,14 @@ static void every_key_is_read(void **state)
 static void file_of_ktls_utils_raises_no_warning(void **state)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(config) c = parse("[debug]\nloglevel=0\ntls=0\nnl=0\n\n[authenticate]\n"
-				    "keyrings= name1;name2;name3;\n\n[authenticate.client]\n"
-				    "x509.truststore= /t\nx509.crl=/l\nx509.certificate= /c\n"
-				    "x509.private_key= /k\nx509.pq.certificate=/c\n"
-				    "x509.pq.private_key=/k\n[authenticate.server]\n"
-				    "x509.truststore= /t\nx509.certificate= /c\nx509.private_key= /k\n",
-				    &error);
+	g_autoptr(config)
+		c = parse("[debug]\nloglevel=0\ntls=0\nnl=0\n\n[authenticate]\n"
+			  "keyrings= name1;name2;name3;\n\n[authenticate.client]\n"
+			  "x509.truststore= /t\nx509.crl=/l\nx509.certificate= /c\n"
+			  "x509.private_key= /k\nx509.pq.certificate=/c\n"
+			  "x509.pq.private_key=/k\n[authenticate.server]\n"
+			  "x509.truststore= /t\nx509.certificate= /c\nx509.private_key= /k\n",
+			  &error);
 
 	assert_non_null(c);
 	assert_string_equal(lines->str, "");
@@ -123,7 +125,8 @@ static void bad_value_is_an_error_that_names_all(void **state)
 		{"[debug]\nloglevel=\n", "debug", "loglevel", "\"\""},
 		{"[debug]\ntls=99999999999999999999\n", "debug", "tls", "99999999999999999999"},
 		{"[tlshd]\nworkers=65\n", "tlshd", "workers", "65"},
-		{"[authenticate]\npsk.sha384_compat=maybe\n", "authenticate", "psk.sha384_compat", "maybe"},
+		{"[authenticate]\npsk.sha384_compat=maybe\n", "authenticate", "psk.sha384_compat",
+		 "maybe"},
 		{"[authenticate]\nkeyrings=a b\n", "authenticate", "keyrings", "a b"},
 	};
 
@@ -142,7 +145,8 @@ static void bad_value_is_an_error_that_names_all(void **state)
 
 static void text_that_is_no_key_file_is_an_error(void **state)
 {
-	static const char *const texts[] = {"loglevel=9\n", "[debug\n", "[debug]\nwhat\n", "\x7f\x45LF"};
+	static const char *const texts[] = {"loglevel=9\n", "[debug\n", "[debug]\nwhat\n",
+					    "\x7f\x45LF"};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
 		g_autoptr(GError) error = NULL;

@@ -22,11 +22,11 @@ static char *refusal(const char *text)
 	return why;
 }
 
-#define assert_refused_for(text, expected)                                                         \
-	do {                                                                                       \
-		g_autofree char *why_ = refusal(text);                                             \
-		if (!strstr(why_, expected))                                                       \
-			fail_msg("\"%s\" says nothing of \"%s\"", why_, expected);                 \
+#define assert_refused_for(text, expected)                                         \
+	do {                                                                       \
+		g_autofree char *why_ = refusal(text);                             \
+		if (!strstr(why_, expected))                                       \
+			fail_msg("\"%s\" says nothing of \"%s\"", why_, expected); \
 	} while (0)
 
 static void key_of_nvme_cli_is_read_and_written_the_same(void **state)
@@ -93,11 +93,10 @@ static void version_0_is_read_and_told(void **state)
 {
 	g_auto(interchange) ic = {0};
 
-	assert_int_equal(
-		interchange_parse("NVMeTLSkey-0:01:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-				  "AACtVQoZ:",
-				  &ic, NULL),
-		0);
+	assert_int_equal(interchange_parse("NVMeTLSkey-0:01:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+					   "AACtVQoZ:",
+					   &ic, NULL),
+			 0);
 	assert_int_equal(ic.version, 0);
 }
 

@@ -80,8 +80,7 @@ static void fields_out_of_range_are_refused(void **state)
 {
 	union ipc_message m;
 
-#define REFUSED(reader, part)                                                                      \
-	assert_non_null(ipc_check(reader, &m, sizeof(m.part)))
+#define REFUSED(reader, part) assert_non_null(ipc_check(reader, &m, sizeof(m.part)))
 	m = message(IPC_JOB);
 	m.job.side = 3;
 	REFUSED(IPC_WORKER, job);

@@ -168,8 +168,9 @@ static void new_identity_takes_the_line_of_the_old_one(void **state)
 	g_autoptr(keyfile) kf = NULL;
 	interchange_text text = {OTHER};
 
-	assert_true(g_file_set_contents(
-		path, "# a\n" ID_A " " KEY_1 "\n# b\n" ID_B " " KEY_1 "\n# end\n", -1, NULL));
+	assert_true(g_file_set_contents(path,
+					"# a\n" ID_A " " KEY_1 "\n# b\n" ID_B " " KEY_1 "\n# end\n",
+					-1, NULL));
 	assert_int_equal(keyfile_edit(path, &kf), 0);
 	keyfile_replace(kf, ID_A, ID_B, &text);
 	assert_int_equal(keyfile_prepare(kf), 0);
@@ -181,9 +182,10 @@ static void removal_takes_that_identity_only(void **state)
 {
 	g_autoptr(keyfile) kf = NULL;
 
-	assert_true(g_file_set_contents(
-		path, "NVMe0R01 nqn.h nqn.aa " KEY_1 "\n" ID_A " " KEY_1 "\n# " ID_A " " KEY_1 "\n",
-		-1, NULL));
+	assert_true(g_file_set_contents(path,
+					"NVMe0R01 nqn.h nqn.aa " KEY_1 "\n" ID_A " " KEY_1
+					"\n# " ID_A " " KEY_1 "\n",
+					-1, NULL));
 	assert_int_equal(keyfile_edit(path, &kf), 0);
 	assert_int_equal(keyfile_remove(kf, ID_A), 1);
 	assert_int_equal(keyfile_prepare(kf), 0);

@@ -139,8 +139,10 @@ int main(void)
 		cmocka_unit_test_teardown(keys_of_another_type_are_not_found, tear_down),
 		cmocka_unit_test_teardown(a_key_revoked_before_it_was_seen_is_named, tear_down),
 		cmocka_unit_test_teardown(change_is_seen_by_what_began_after_it, tear_down),
-		cmocka_unit_test_teardown(replaced_key_is_seen_though_the_number_of_keys_is_the_same, tear_down),
-		cmocka_unit_test_teardown(what_began_before_the_last_reading_costs_no_other, tear_down),
+		cmocka_unit_test_teardown(replaced_key_is_seen_though_the_number_of_keys_is_the_same,
+					  tear_down),
+		cmocka_unit_test_teardown(what_began_before_the_last_reading_costs_no_other,
+					  tear_down),
 		cmocka_unit_test_teardown(keyring_that_is_gone_is_an_error, tear_down),
 	};
 

@@ -13,11 +13,10 @@ static void line_of_proc_keys_is_taken_apart(void **state)
 {
 	g_auto(key_status) st = {0};
 
-	assert_int_equal(
-		key_status_parse("26b3260e I--Q---     1 perm 3b010000     0     0 psk       "
-				 "NVMe0R01 nqn.h nqn.s: 32\n",
-				 &st),
-		0x26b3260e);
+	assert_int_equal(key_status_parse("26b3260e I--Q---     1 perm 3b010000     0     0 psk       "
+					  "NVMe0R01 nqn.h nqn.s: 32\n",
+					  &st),
+			 0x26b3260e);
 	assert_false(st.revoked);
 	assert_false(st.expired);
 	assert_string_equal(st.expiry, "never");
@@ -42,9 +41,8 @@ static void revoked_and_expired_are_told(void **state)
 	assert_true(key_status_parse("00000002 IR-----     1 perm 3b010000     0     0 psk       x",
 				     &revoked) > 0);
 	assert_true(revoked.revoked);
-	assert_true(
-		key_status_parse("00000003 I------     1 expd 3b010000     0     0 psk       x: 32",
-				 &expired) > 0);
+	assert_true(key_status_parse("00000003 I------     1 expd 3b010000     0     0 psk       x: 32",
+				     &expired) > 0);
 	assert_true(expired.expired);
 	assert_string_equal(expired.expiry, "expired");
 }

@@ -72,9 +72,9 @@ static void single_key_is_chosen_without_a_word(void **state)
 
 static void host_prefers_retained_then_version_then_hash(void **state)
 {
-	g_autoptr(GPtrArray) rows = rows_new(
-		(const char *[]){"NVMe1G01 nqn.h nqn.s " D256, "NVMe0R02 nqn.h nqn.s",
-				 "NVMe0R01 nqn.h nqn.s", "NVMe1R01 nqn.h nqn.s " D256, NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){
+		"NVMe1G01 nqn.h nqn.s " D256, "NVMe0R02 nqn.h nqn.s", "NVMe0R01 nqn.h nqn.s",
+		"NVMe1R01 nqn.h nqn.s " D256, NULL});
 
 	examine(rows);
 	assert_true(chosen(rows, 3));
@@ -93,8 +93,8 @@ static void host_prefers_retained_then_version_then_hash(void **state)
 
 static void several_of_one_kind_are_told(void **state)
 {
-	g_autoptr(GPtrArray) rows = rows_new(
-		(const char *[]){"NVMe1R01 nqn.h nqn.s " D256, "NVMe1R01 nqn.h nqn.s " E256, NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){"NVMe1R01 nqn.h nqn.s " D256,
+							      "NVMe1R01 nqn.h nqn.s " E256, NULL});
 
 	examine(rows);
 	assert_true(chosen(rows, 0));
@@ -104,8 +104,8 @@ static void several_of_one_kind_are_told(void **state)
 
 static void key_behind_a_longer_nqn_is_told(void **state)
 {
-	g_autoptr(GPtrArray) rows = rows_new(
-		(const char *[]){"NVMe0R01 nqn.h nqn.io-10", "NVMe0R01 nqn.h nqn.io-1", NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){"NVMe0R01 nqn.h nqn.io-10",
+							      "NVMe0R01 nqn.h nqn.io-1", NULL});
 
 	examine(rows);
 	assert_true(chosen(rows, 0));
@@ -116,8 +116,8 @@ static void key_behind_a_longer_nqn_is_told(void **state)
 
 static void key_before_a_longer_nqn_is_warned_of(void **state)
 {
-	g_autoptr(GPtrArray) rows = rows_new(
-		(const char *[]){"NVMe0R01 nqn.h nqn.io-1", "NVMe0R01 nqn.h nqn.io-10", NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){"NVMe0R01 nqn.h nqn.io-1",
+							      "NVMe0R01 nqn.h nqn.io-10", NULL});
 
 	examine(rows);
 	assert_true(chosen(rows, 0));
@@ -138,8 +138,8 @@ static void better_key_of_a_longer_nqn_shadows(void **state)
 
 static void another_host_does_not_shadow(void **state)
 {
-	g_autoptr(GPtrArray) rows =
-		rows_new((const char *[]){"NVMe0R01 nqn.h2 nqn.s", "NVMe0R01 nqn.h nqn.s", NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){"NVMe0R01 nqn.h2 nqn.s",
+							      "NVMe0R01 nqn.h nqn.s", NULL});
 
 	examine(rows);
 	assert_true(chosen(rows, 0));
@@ -150,8 +150,8 @@ static void another_host_does_not_shadow(void **state)
 
 static void revoked_key_is_not_chosen(void **state)
 {
-	g_autoptr(GPtrArray) rows = rows_new(
-		(const char *[]){"NVMe1R01 nqn.h nqn.s " D256, "NVMe0R01 nqn.h nqn.s", NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){"NVMe1R01 nqn.h nqn.s " D256,
+							      "NVMe0R01 nqn.h nqn.s", NULL});
 
 	((key_row *)g_ptr_array_index(rows, 0))->status.revoked = true;
 	examine(rows);
@@ -171,8 +171,8 @@ static void length_that_does_not_fit_is_told(void **state)
 
 static void malformed_identity_is_told(void **state)
 {
-	g_autoptr(GPtrArray) rows =
-		rows_new((const char *[]){"NVMe0R01 nqn.h", "", "NVMe1R01 nqn.h nqn.s AAAA", NULL});
+	g_autoptr(GPtrArray) rows = rows_new((const char *[]){"NVMe0R01 nqn.h", "",
+							      "NVMe1R01 nqn.h nqn.s AAAA", NULL});
 
 	examine(rows);
 	for (guint i = 0; i < rows->len; i++)

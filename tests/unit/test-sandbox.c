@@ -103,11 +103,17 @@ static void fill(secret *psk, const char *identity, uint8_t byte)
 }
 
 /* Runs a session to its end. Return: its status for the kernel. */
-static int run_session(int fd, int loop, enum handshake_side side, const char *identity, uint8_t byte)
+static int run_session(int fd, int loop, enum handshake_side side, const char *identity,
+		       uint8_t byte)
 {
 	struct end e = {.known = identity};
-	struct session_params p = {.engine = &engine, .fd = fd, .side = side, .identity = identity,
-				   .psk = &e.psk, .lookup = lookup, .ctx = &e};
+	struct session_params p = {.engine = &engine,
+				   .fd = fd,
+				   .side = side,
+				   .identity = identity,
+				   .psk = &e.psk,
+				   .lookup = lookup,
+				   .ctx = &e};
 	struct epoll_event event = {.events = EPOLLIN};
 	int status;
 
@@ -123,7 +129,8 @@ static int run_session(int fd, int loop, enum handshake_side side, const char *i
 		unsigned char sequence[8];
 
 		for (unsigned int read = 0; read < 2; read++)
-			if (gnutls_record_get_state(session_gnutls(e.s), read, &mac, &iv, &key, sequence) < 0)
+			if (gnutls_record_get_state(session_gnutls(e.s), read, &mac, &iv, &key,
+						    sequence) < 0)
 				status = EIO;
 	}
 	session_free(e.s);
@@ -153,7 +160,8 @@ static const struct handshake {
 	{HANDSHAKE_SERVER, ID "x", 7, PSK, ENOKEY},
 	{HANDSHAKE_SERVER, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK", EPROTO},
 	{HANDSHAKE_SERVER, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK", EPROTO},
-	{HANDSHAKE_CLIENT, ID, 7, PSK ":-CIPHER-ALL:+CHACHA20-POLY1305:-GROUP-ALL:+GROUP-X25519", 0},
+	{HANDSHAKE_CLIENT, ID, 7, PSK ":-CIPHER-ALL:+CHACHA20-POLY1305:-GROUP-ALL:+GROUP-X25519",
+	 0},
 	/* the other side of a HelloRetryRequest: our share is for the first of our groups */
 	{HANDSHAKE_CLIENT, ID, 7, PSK ":-GROUP-ALL:+GROUP-SECP521R1", 0},
 	{HANDSHAKE_CLIENT, ID, 7, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK", EPROTO},
@@ -207,7 +215,8 @@ static void run_client(int fd, const char *priorities)
 	assert_int_equal(gnutls_init(&tls, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL), 0);
 	assert_int_equal(gnutls_priority_set_direct(tls, priorities, NULL), 0);
 	assert_int_equal(gnutls_psk_allocate_client_credentials(&cred), 0);
-	assert_int_equal(gnutls_psk_set_client_credentials2(cred, &id, &key, GNUTLS_PSK_KEY_RAW), 0);
+	assert_int_equal(gnutls_psk_set_client_credentials2(cred, &id, &key, GNUTLS_PSK_KEY_RAW),
+			 0);
 	gnutls_credentials_set(tls, GNUTLS_CRD_PSK, cred);
 	gnutls_transport_set_int(tls, fd);
 	while (gnutls_handshake(tls) == GNUTLS_E_INTERRUPTED)
@@ -253,7 +262,8 @@ static void run_theirs(const struct link *links)
 	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++) {
 		const struct handshake *h = &handshakes[i];
 
-		enum handshake_side side = h->side == HANDSHAKE_SERVER ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER;
+		enum handshake_side side = h->side == HANDSHAKE_SERVER ? HANDSHAKE_CLIENT
+								       : HANDSHAKE_SERVER;
 
 		if (!is_run(i))
 			continue;
@@ -298,7 +308,8 @@ static void every_handshake_works_in_it(void **state)
 
 		if (!is_run(i))
 			continue;
-		if (strcmp(handshakes[i].identity, ID_384) == 0 && !credentials_have(PSK_HASH_SHA384))
+		if (strcmp(handshakes[i].identity, ID_384) == 0 &&
+		    !credentials_have(PSK_HASH_SHA384))
 			want = ENOTSUP;
 		line = g_strdup_printf("handshake %zu: %d\n", i, want);
 		if (!strstr(lines, line))
@@ -311,13 +322,13 @@ static void every_handshake_works_in_it(void **state)
 
 /* ---- what is denied ---- */
 
-#define DENIED(call)                                                                               \
-	do {                                                                                       \
-		errno = 0;                                                                         \
-		if ((call) != -1 || errno != EPERM) {                                              \
-			log_to_parent(0, "not denied: " #call);                                    \
-			return false;                                                              \
-		}                                                                                  \
+#define DENIED(call)                                            \
+	do {                                                    \
+		errno = 0;                                      \
+		if ((call) != -1 || errno != EPERM) {           \
+			log_to_parent(0, "not denied: " #call); \
+			return false;                           \
+		}                                               \
 	} while (0)
 
 static bool try_as_worker(void *ctx)
@@ -343,8 +354,8 @@ static bool try_as_worker(void *ctx)
 		DENIED(setsockopt(*sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
 		DENIED(setuid(0));
 		DENIED(syscall(SYS_io_uring_setup, 1, NULL));
-		DENIED(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-				       MAP_FAILED
+		DENIED(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0) == MAP_FAILED
 			       ? -1
 			       : 0);
 		DENIED(write(*sock, "x", 1));
@@ -364,10 +375,12 @@ static void told_once(const char *lines, const char *name)
 
 static void what_a_worker_may_not_fails_and_is_named_once(void **state)
 {
-	static const char *const calls[] = {"socket", "socketpair", "connect", "execve", "ptrace",
-					    "process_vm_readv", "keyctl", "request_key", "clone",
-					    "kill", "tgkill", "mount", "setsockopt", "setuid",
-					    "io_uring_setup", "mmap", "write", "openat"};
+	static const char *const calls[] = {"socket",	  "socketpair",	 "connect",
+					    "execve",	  "ptrace",	 "process_vm_readv",
+					    "keyctl",	  "request_key", "clone",
+					    "kill",	  "tgkill",	 "mount",
+					    "setsockopt", "setuid",	 "io_uring_setup",
+					    "mmap",	  "write",	 "openat"};
 	g_autofree char *lines = NULL;
 	int fd[2];
 
@@ -394,7 +407,8 @@ static bool try_as_broker(void *ctx)
 	/* and it can still start a worker, which goes on from there */
 	pid = fork();
 	if (pid == 0) {
-		bool fine = sandbox_worker() == 0 && open("/etc/passwd", O_RDONLY) < 0 && errno == EPERM;
+		bool fine = sandbox_worker() == 0 && open("/etc/passwd", O_RDONLY) < 0 &&
+			    errno == EPERM;
 
 		_exit(fine ? 0 : 1);
 	}
@@ -510,21 +524,45 @@ static size_t export_filter(scmp_filter_ctx filter, struct sock_filter *out, siz
 static void on_arm64_the_lists_are_the_same(void **state)
 {
 	/* numbers of include/uapi/asm-generic/unistd.h */
-	static const int allowed[] = {206 /* sendto */, 207 /* recvfrom */, 211 /* sendmsg */,
-				      212 /* recvmsg */, 57 /* close */, 21 /* epoll_ctl */,
-				      22 /* epoll_pwait */, 441 /* epoll_pwait2 */, 63 /* read */,
-				      86 /* timerfd_settime */, 113 /* clock_gettime */,
-				      278 /* getrandom */, 214 /* brk */, 222 /* mmap */,
-				      226 /* mprotect */, 216 /* mremap */, 215 /* munmap */,
-				      233 /* madvise */, 98 /* futex */, 134 /* rt_sigaction */,
-				      139 /* rt_sigreturn */, 93 /* exit */, 94 /* exit_group */};
-	static const int denied[] = {56 /* openat */, 198 /* socket */, 203 /* connect */,
-				     221 /* execve */, 220 /* clone */, 117 /* ptrace */,
-				     219 /* keyctl */, 129 /* kill */, 29 /* ioctl */, 64 /* write */,
-				     208 /* setsockopt */, 425 /* io_uring_setup */, 437 /* openat2 */};
-	static const int broker_denied[] = {221 /* execve */, 281 /* execveat */, 117 /* ptrace */,
-					    40 /* mount */, 105 /* init_module */, 273 /* finit_module */,
-					    280 /* bpf */, 97 /* unshare */};
+	static const int allowed[] = {206 /* sendto */,
+				      207 /* recvfrom */,
+				      211 /* sendmsg */,
+				      212 /* recvmsg */,
+				      57 /* close */,
+				      21 /* epoll_ctl */,
+				      22 /* epoll_pwait */,
+				      441 /* epoll_pwait2 */,
+				      63 /* read */,
+				      86 /* timerfd_settime */,
+				      113 /* clock_gettime */,
+				      278 /* getrandom */,
+				      214 /* brk */,
+				      222 /* mmap */,
+				      226 /* mprotect */,
+				      216 /* mremap */,
+				      215 /* munmap */,
+				      233 /* madvise */,
+				      98 /* futex */,
+				      134 /* rt_sigaction */,
+				      139 /* rt_sigreturn */,
+				      93 /* exit */,
+				      94 /* exit_group */};
+	static const int denied[] = {56 /* openat */,
+				     198 /* socket */,
+				     203 /* connect */,
+				     221 /* execve */,
+				     220 /* clone */,
+				     117 /* ptrace */,
+				     219 /* keyctl */,
+				     129 /* kill */,
+				     29 /* ioctl */,
+				     64 /* write */,
+				     208 /* setsockopt */,
+				     425 /* io_uring_setup */,
+				     437 /* openat2 */};
+	static const int broker_denied[] = {
+		221 /* execve */,      281 /* execveat */,     117 /* ptrace */, 40 /* mount */,
+		105 /* init_module */, 273 /* finit_module */, 280 /* bpf */,	 97 /* unshare */};
 	struct sock_filter f[4096];
 	struct seccomp_data data = {.arch = AUDIT_ARCH_AARCH64};
 	size_t n;

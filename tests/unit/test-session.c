@@ -124,8 +124,12 @@ static void client_and_server_agree_with_the_same_key(void **state)
 		assert_string_equal(session_identity(s.s), ID);
 		assert_int_equal(session_outcome(c.s)->cipher, GNUTLS_CIPHER_AES_128_GCM);
 		/* What one sends the other reads: same key, both sequences still 0. */
-		assert_int_equal(gnutls_record_get_state(session_gnutls(c.s), 0, &mac, &iv, &key_c, ck), 0);
-		assert_int_equal(gnutls_record_get_state(session_gnutls(s.s), 1, &mac, &iv, &key_s, sk), 0);
+		assert_int_equal(gnutls_record_get_state(session_gnutls(c.s), 0, &mac, &iv, &key_c,
+							 ck),
+				 0);
+		assert_int_equal(gnutls_record_get_state(session_gnutls(s.s), 1, &mac, &iv, &key_s,
+							 sk),
+				 0);
 		assert_int_equal(key_c.size, 16);
 		assert_memory_equal(key_c.data, key_s.data, 16);
 		assert_memory_equal(ck, sk, 8);
@@ -214,9 +218,9 @@ static void sha384_compat_runs_on_a_library_without_sha384(void **state)
 	engine.sha384_compat = false;
 	assert_int_equal(c.result, 0);
 	assert_int_equal(s.result, 0);
-	assert_int_equal(session_outcome(s.s)->cipher,
-			 credentials_have(PSK_HASH_SHA384) ? GNUTLS_CIPHER_AES_256_GCM
-							   : GNUTLS_CIPHER_CHACHA20_POLY1305);
+	assert_int_equal(session_outcome(s.s)->cipher, credentials_have(PSK_HASH_SHA384)
+							       ? GNUTLS_CIPHER_AES_256_GCM
+							       : GNUTLS_CIPHER_CHACHA20_POLY1305);
 	session_free(c.s);
 	session_free(s.s);
 }
@@ -241,7 +245,8 @@ static void bare_open(struct bare *b, int fd, const char *priorities, const void
 	assert_int_equal(gnutls_init(&b->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
 	assert_int_equal(gnutls_priority_set_direct(b->tls, priorities, NULL), 0);
 	assert_int_equal(gnutls_psk_allocate_client_credentials(&b->cred), 0);
-	assert_int_equal(gnutls_psk_set_client_credentials2(b->cred, &id, &key, GNUTLS_PSK_KEY_RAW), 0);
+	assert_int_equal(gnutls_psk_set_client_credentials2(b->cred, &id, &key, GNUTLS_PSK_KEY_RAW),
+			 0);
 	gnutls_credentials_set(b->tls, GNUTLS_CRD_PSK, b->cred);
 	gnutls_transport_set_int(b->tls, fd);
 }
@@ -272,7 +277,8 @@ static void cipher_of_the_peer_is_taken(const char *name, gnutls_cipher_algorith
 	struct ours s = {.known = ID, .fill = 7, .key_len = 32};
 	struct bare b;
 	g_autofree char *text =
-		g_strdup_printf("NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:-CIPHER-ALL:+%s", name);
+		g_strdup_printf("NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:-CIPHER-ALL:+%s",
+				name);
 	int fd[2];
 
 	pair(fd);
@@ -321,8 +327,8 @@ static void psk_without_ecdhe_is_refused(void **state)
 
 static void only_a_cipher_we_do_not_have_is_refused(void **state)
 {
-	refused_with("NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:-CIPHER-ALL:+AES-256-GCM", ID,
-		     sizeof(ID) - 1, GNUTLS_A_HANDSHAKE_FAILURE, EPROTO);
+	refused_with("NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:-CIPHER-ALL:+AES-256-GCM",
+		     ID, sizeof(ID) - 1, GNUTLS_A_HANDSHAKE_FAILURE, EPROTO);
 }
 
 static void tls_1_2_is_refused(void **state)
@@ -364,7 +370,7 @@ static void client_hello_of_64_kib_is_refused(void **state)
 	assert_int_equal(session_outcome(s.s)->status, EPROTO);
 	assert_int_equal(recv(fd[0], alert, sizeof(alert), MSG_DONTWAIT), 7);
 	assert_int_equal(alert[0], 21); /* an alert */
-	assert_int_equal(alert[5], 2);  /* fatal */
+	assert_int_equal(alert[5], 2); /* fatal */
 	assert_int_equal(alert[6], GNUTLS_A_ILLEGAL_PARAMETER);
 	close(fd[0]);
 	end(&s, fd[1]);
@@ -459,7 +465,8 @@ static void other_protocols_get_an_alert(void **state)
 		size_t len;
 	} peers[] = {
 		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27},
-		{"\x00\x00\x80\x00\x80\x00\x00\x00\x00\x00\x00\x00", 12}, /* an NVMe/TCP ICReq begins so */
+		{"\x00\x00\x80\x00\x80\x00\x00\x00\x00\x00\x00\x00",
+		 12}, /* an NVMe/TCP ICReq begins so */
 		{"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10\x01", 12}, /* SSLv2 */
 		{"\x17\x03\x03\x00\x02xy", 7}, /* application data */
 		{"\x16\x03\x01\x00\x00\x16\x03\x01\x00\x00", 10}, /* empty records */
@@ -481,8 +488,9 @@ static void other_protocols_get_an_alert(void **state)
 			step(&s);
 		}
 		assert_int_equal(s.result, -EPROTO);
-		print_message("# peer %zu: %s, alert %d, status %d\n", i, session_outcome(s.s)->cause,
-			      session_outcome(s.s)->alert_sent, session_outcome(s.s)->status);
+		print_message("# peer %zu: %s, alert %d, status %d\n", i,
+			      session_outcome(s.s)->cause, session_outcome(s.s)->alert_sent,
+			      session_outcome(s.s)->status);
 		assert_int_equal(s.n_asked, 0);
 		assert_int_not_equal(session_outcome(s.s)->status, EKEYREJECTED);
 		assert_int_not_equal(session_outcome(s.s)->status, ENOKEY);
