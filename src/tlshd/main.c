@@ -11,10 +11,10 @@
 #include <glib.h>
 
 #include "common/log.h"
-#include "tlshd/broker.h"
-#include "tlshd/config.h"
-#include "tlshd/sandbox.h"
-#include "tlshd/worker.h"
+#include "tlshd/broker/broker.h"
+#include "tlshd/shared/config.h"
+#include "tlshd/shared/sandbox.h"
+#include "tlshd/worker/worker.h"
 
 /* The broker sleeps within milliseconds; at this much in one go something is badly wrong. */
 #define RTTIME_USEC (2 * G_USEC_PER_SEC)

@@ -22,9 +22,9 @@
 #include <keyutils.h>
 
 #include "common/log.h"
-#include "tlshd/ipc.h"
-#include "tlshd/sandbox.h"
-#include "tlshd/session.h"
+#include "tlshd/shared/ipc.h"
+#include "tlshd/shared/sandbox.h"
+#include "tlshd/worker/session.h"
 
 #define FIRST_JOB 7
 

@@ -14,8 +14,8 @@
 #include <gnutls/gnutls.h>
 
 #include "netlink/handshake.h"
-#include "tlshd/ktls.h"
-#include "tlshd/priority.h"
+#include "tlshd/worker/ktls.h"
+#include "tlshd/worker/policy.h"
 
 static unsigned char key[32];
 

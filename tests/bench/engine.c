@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tlshd/session.h"
+#include "tlshd/worker/session.h"
 
 #define KEY_FILL 7
 #define ROUNDS 20

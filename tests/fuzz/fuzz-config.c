@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "tlshd/config.h"
+#include "tlshd/shared/config.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tlshd/hello.h"
+#include "tlshd/worker/hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 
 #include "netlink/attributes.h"
 #include "netlink/handshake.h"
-#include "tlshd/ipc.h"
+#include "tlshd/shared/ipc.h"
 #include "tls13.h"
 
 static const char *top;

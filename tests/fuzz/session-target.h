@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "tlshd/session.h"
+#include "tlshd/worker/session.h"
 #include "tls13.h"
 
 enum flags { FIX_BINDER = 1, FIX_FINISHED = 2, SEAL = 4, ANSWER_LATE = 8, BYTE_BY_BYTE = 16 };

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <glib.h>
 
-#include "tlshd/session.h"
+#include "tlshd/worker/session.h"
 
 #define TIMEOUT_MS 3000
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "common/log.h"
-#include "tlshd/config.h"
+#include "tlshd/shared/config.h"
 
 static GString *lines; /* what was logged */
 

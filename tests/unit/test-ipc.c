@@ -15,7 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "tlshd/ipc.h"
+#include "tlshd/shared/ipc.h"
 
 static union ipc_message message(uint32_t type)
 {

@@ -10,7 +10,7 @@
 #include <keyutils.h>
 #include <cmocka.h>
 
-#include "tlshd/keyindex.h"
+#include "tlshd/broker/keyindex.h"
 
 static key_serial ring;
 

@@ -27,8 +27,8 @@
 #include <cmocka.h>
 
 #include "common/log.h"
-#include "tlshd/sandbox.h"
-#include "tlshd/session.h"
+#include "tlshd/shared/sandbox.h"
+#include "tlshd/worker/session.h"
 
 #define ID "NVMe0R01 nqn.host nqn.io-1"
 #define ID_384 "NVMe0R02 nqn.host nqn.io-1"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tlshd/session.h"
+#include "tlshd/worker/session.h"
 
 #define ID "NVMe0R01 nqn.host nqn.io-1"
 #define ID_10 "NVMe0R01 nqn.host nqn.io-10"

@@ -5,17 +5,6 @@
 #include <gnutls/gnutls.h>
 
 /**
- * ktls_need_module() - have the kernel load its tls module, which only a process with
- * CAP_NET_ADMIN can.
- * @lost: a connected TCP socket that is good for closing only, -1 for none; where the unit forbids
- *	us Internet sockets of our own, it serves
- *
- * What a failure means is in the log. It is then not tried again for a second, for the kernel starts
- * modprobe, and we wait for it.
- */
-void ktls_need_module(int lost);
-
-/**
  * ktls_start() - switch @fd to kTLS, both directions.
  * @session: its handshake is complete
  * @what: on failure a static word for the step that failed

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What each process gives up, and what it may do afterwards: all of it in one file. */
-#include "tlshd/sandbox.h"
+#include "tlshd/shared/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the broker and a worker say to each other: one message, one packet. */
-#include "tlshd/ipc.h"
+#include "tlshd/shared/ipc.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* GnuTLS's PSK credentials, built once for each hash and shared by all sessions. */
-#include "tlshd/credentials.h"
+#include "tlshd/worker/credentials.h"
 
 #include <errno.h>
 #include <string.h>

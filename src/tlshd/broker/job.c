@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A request of the kernel: how it waits, and how it ends. */
-#include "tlshd/broker-state.h"
+#include "tlshd/broker/broker-state.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -13,7 +13,7 @@
 #include <gnutls/gnutls.h>
 
 #include "common/log.h"
-#include "tlshd/session.h"
+#include "tlshd/worker/session.h"
 
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000

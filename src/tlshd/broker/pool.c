@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The workers as the broker sees them: who gets which job, what they ask, and when they die. */
-#include "tlshd/broker-state.h"
+#include "tlshd/broker/broker-state.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "tlshd/ktls.h"
-#include "tlshd/sandbox.h"
-#include "tlshd/worker.h"
+#include "tlshd/broker/tls-module.h"
+#include "tlshd/shared/sandbox.h"
+#include "tlshd/worker/worker.h"
 
 /* A worker's deadline comes this much before ours, so that it can still report. */
 #define WORKER_MARGIN_USEC (100 * UINT64_C(1000))
@@ -217,7 +217,7 @@ static void on_done(struct broker *b, struct job *j, const struct ipc_done *done
 	}
 	/* The module may have gone, or have come only now: make sure for the next one. */
 	if (done->status == ENOENT)
-		ktls_need_module(j->sockfd);
+		tls_module_need(j->sockfd);
 	job_finish(b, j, (int)done->status, done, done->cause);
 }
 

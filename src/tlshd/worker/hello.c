@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A peer's ClientHello: collected before GnuTLS sees it, for the identities it offers. */
-#include "tlshd/hello.h"
+#include "tlshd/worker/hello.h"
 
 #include <errno.h>
 #include <string.h>

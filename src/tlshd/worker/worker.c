@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A worker: holds the bytes that came from the network, and no right of its own. */
-#include "tlshd/worker.h"
+#include "tlshd/worker/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +16,11 @@
 #include <systemd/sd-id128.h>
 
 #include "common/log.h"
-#include "tlshd/deadlines.h"
-#include "tlshd/ipc.h"
-#include "tlshd/ktls.h"
-#include "tlshd/sandbox.h"
-#include "tlshd/session.h"
+#include "tlshd/shared/deadlines.h"
+#include "tlshd/shared/ipc.h"
+#include "tlshd/worker/ktls.h"
+#include "tlshd/shared/sandbox.h"
+#include "tlshd/worker/session.h"
 
 /* GnuTLS prints keys from level 9 on. */
 #define GNUTLS_LOG_MAX 8

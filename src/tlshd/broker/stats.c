@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the broker counts, and tells systemd. */
-#include "tlshd/stats.h"
+#include "tlshd/broker/stats.h"
 
 #include <glib.h>
 #include <systemd/sd-daemon.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The broker: holds the keys and the kernel, and never reads a byte that a peer sent. */
-#include "tlshd/broker-state.h"
+#include "tlshd/broker/broker-state.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 
 #include "common/log.h"
 #include "common/secret.h"
-#include "tlshd/ktls.h"
-#include "tlshd/sandbox.h"
+#include "tlshd/broker/tls-module.h"
+#include "tlshd/shared/sandbox.h"
 
 /* Sockets taken out of the waiting set before the loop looks at the kernel again. */
 #define WAKE_BATCH 2
@@ -253,7 +253,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	b->settings = fresh;
 	apply_log_level(b->settings);
 	keys_configure(b->keys, b->settings->keyrings);
-	ktls_need_module(-1);
+	tls_module_need(-1);
 	pool_retire(b);
 	pool_spawn(b);
 	broker_go_on(b);
@@ -394,7 +394,7 @@ static int start(struct broker *b)
 	r = keys_open(&b->keys, b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
-	ktls_need_module(-1);
+	tls_module_need(-1);
 	r = open_kernel(&b->kernel);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
 		r = handshake_open_second(&second, b->kernel);

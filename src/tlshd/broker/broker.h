@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "tlshd/config.h"
+#include "tlshd/shared/config.h"
 
 /**
  * struct broker_options - what main has found out.

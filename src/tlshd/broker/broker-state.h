@@ -12,12 +12,12 @@
 
 #include "common/keyring.h"
 #include "netlink/handshake.h"
-#include "tlshd/acceptor.h"
-#include "tlshd/broker.h"
-#include "tlshd/deadlines.h"
-#include "tlshd/ipc.h"
-#include "tlshd/keys.h"
-#include "tlshd/stats.h"
+#include "tlshd/broker/acceptor.h"
+#include "tlshd/broker/broker.h"
+#include "tlshd/shared/deadlines.h"
+#include "tlshd/shared/ipc.h"
+#include "tlshd/broker/keys.h"
+#include "tlshd/broker/stats.h"
 
 /* A process that runs handshakes. */
 struct worker {

@@ -5,7 +5,7 @@
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
-#include "tlshd/config.h"
+#include "tlshd/shared/config.h"
 
 /**
  * worker_main() - be a worker, in a process that the broker has just forked.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* tlshd.conf: what an administrator may set, and what we say of it. */
-#include "tlshd/config.h"
+#include "tlshd/shared/config.h"
 
 #include <errno.h>
 #include <string.h>

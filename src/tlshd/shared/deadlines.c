@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Thousands of deadlines on one timer. */
-#include "tlshd/deadlines.h"
+#include "tlshd/shared/deadlines.h"
 
 #include <time.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Taking requests off the kernel's queue; and a thread that does nothing else. */
-#include "tlshd/acceptor.h"
+#include "tlshd/broker/acceptor.h"
 
 #include <errno.h>
 #include <pthread.h>

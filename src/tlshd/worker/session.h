@@ -7,8 +7,8 @@
 
 #include "common/secret.h"
 #include "netlink/handshake.h"
-#include "tlshd/credentials.h"
-#include "tlshd/priority.h"
+#include "tlshd/worker/credentials.h"
+#include "tlshd/worker/policy.h"
 
 /**
  * struct engine - what all sessions of a process share.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The broker's keyrings: which ones it may read, and the key of exactly one identity. */
-#include "tlshd/keys.h"
+#include "tlshd/broker/keys.h"
 
 #include <errno.h>
 #include <string.h>
 #include <keyutils.h>
 
 #include "common/log.h"
-#include "tlshd/keyindex.h"
+#include "tlshd/broker/keyindex.h"
 
 /* Where consumers in the kernel keep their keys. */
 static const char *const kernel_keyrings[] = {".nvme", ".nfs", ".nfsd"};

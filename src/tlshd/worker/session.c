@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One TLS 1.3 PSK handshake on one socket, non-blocking, by GnuTLS. */
-#include "tlshd/session.h"
+#include "tlshd/worker/session.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include "common/keyring.h"
 #include "common/log.h"
-#include "tlshd/hello.h"
+#include "tlshd/worker/hello.h"
 
 #define RECORD_CHANGE_CIPHER_SPEC 20
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The PSKs of a keyring by identity, so that ten thousand of them cost no more than one. */
-#include "tlshd/keyindex.h"
+#include "tlshd/broker/keyindex.h"
 
 #include <errno.h>
 #include <string.h>
