@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The attributes of an ACCEPT reply as a plain struct. */
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 #include "netlink/attributes.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static bool get_serial(struct nlattr *attr, int32_t *out)
 	return true;
 }
 
-static const char *decode_certificate(struct nlattr *nest, struct handshake_request *req)
+static const char *decode_certificate(struct nlattr *nest, struct upcall_request *req)
 {
 	struct nlattr *attr;
 	int rest;
@@ -49,7 +49,7 @@ static const char *decode_certificate(struct nlattr *nest, struct handshake_requ
 	return rest ? "bytes left over in the certificate" : NULL;
 }
 
-static const char *decode_attribute(struct nlattr *attr, struct handshake_request *req)
+static const char *decode_attribute(struct nlattr *attr, struct upcall_request *req)
 {
 	uint32_t value;
 
@@ -83,7 +83,7 @@ static const char *decode_attribute(struct nlattr *attr, struct handshake_reques
 			return "a peer identity is not a key serial";
 		if (!serial) /* a server request carries one of 0 */
 			return NULL;
-		if (req->n_peers == HANDSHAKE_PEERS_MAX)
+		if (req->n_peers == UPCALL_PEERS_MAX)
 			return "more than five peer identities";
 		req->peers[req->n_peers++] = serial;
 		return NULL;
@@ -108,7 +108,7 @@ static const char *decode_attribute(struct nlattr *attr, struct handshake_reques
 	}
 }
 
-int handshake_decode(struct nlmsghdr *msg, struct handshake_request *req, const char **why)
+int upcall_decode(struct nlmsghdr *msg, struct upcall_request *req, const char **why)
 {
 	const char *problem = NULL;
 	struct nlattr *attr;

@@ -13,7 +13,7 @@
 #include <glib.h>
 #include <gnutls/gnutls.h>
 
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 #include "tlshd/worker/ktls.h"
 #include "tlshd/worker/policy.h"
 
@@ -62,7 +62,7 @@ int main(void)
 	struct priorities priorities;
 	gnutls_datum_t digits;
 	size_t len = sizeof(key);
-	struct handshake *kernel;
+	struct upcall *kernel;
 	char *why;
 
 	digits = (gnutls_datum_t){(unsigned char *)hex, hex ? (unsigned int)strlen(hex) : 0};
@@ -72,21 +72,21 @@ int main(void)
 		die(why);
 	gnutls_psk_allocate_server_credentials(&credentials);
 	gnutls_psk_set_server_credentials_function2(credentials, give_key);
-	if (handshake_open(&kernel) < 0)
+	if (upcall_open(&kernel) < 0)
 		die("the kernel's handshake family");
-	ready.fd = handshake_fd(kernel);
+	ready.fd = upcall_fd(kernel);
 	for (;;) {
-		struct handshake_request request;
+		struct upcall_request request;
 		const char *wrong;
 
-		while (handshake_accept(kernel, &request, &wrong) == 0) {
+		while (upcall_accept(kernel, &request, &wrong) == 0) {
 			int status = serve(request.sockfd, priorities.hash[PSK_HASH_SHA256],
 					   credentials);
 
-			handshake_done(kernel, request.sockfd, status, remote);
+			upcall_done(kernel, request.sockfd, status, remote);
 			close(request.sockfd);
 		}
 		poll(&ready, 1, -1);
-		handshake_ready(kernel);
+		upcall_ready(kernel);
 	}
 }

@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <linux/netlink.h>
 
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,15 +14,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t len = sizeof(struct nlmsghdr) + size;
 	g_autofree struct nlmsghdr *msg = g_malloc(len);
-	struct handshake_request req;
+	struct upcall_request req;
 	const char *why = NULL;
 	int r;
 
 	*msg = (struct nlmsghdr){.nlmsg_len = (uint32_t)len, .nlmsg_type = 30};
 	if (size)
 		memcpy(msg + 1, data, size);
-	r = handshake_decode(msg, &req, &why);
-	if ((r < 0) != (why != NULL) || req.n_peers > HANDSHAKE_PEERS_MAX ||
+	r = upcall_decode(msg, &req, &why);
+	if ((r < 0) != (why != NULL) || req.n_peers > UPCALL_PEERS_MAX ||
 	    strnlen(req.peername, sizeof(req.peername)) == sizeof(req.peername))
 		abort();
 	if (r == 0 && (req.sockfd < 0 || !req.side || !req.auth))

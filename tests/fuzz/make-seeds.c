@@ -8,7 +8,7 @@
 #include <linux/netlink.h>
 
 #include "netlink/attributes.h"
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 #include "tlshd/shared/ipc.h"
 #include "tls13.h"
 

@@ -13,7 +13,7 @@
 #include <linux/netlink.h>
 
 #include "netlink/attributes.h"
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 
 /* A message is laid out by hand here, byte by byte as <linux/netlink.h> has it. */
 struct reply {
@@ -61,14 +61,14 @@ static void request_of_a_client_is_decoded_whole(void **state)
 {
 	struct reply m;
 	struct nlmsghdr *h = begin_client(&m);
-	struct handshake_request req;
+	struct upcall_request req;
 	const char *why = NULL;
 
 	put_number(h, HANDSHAKE_ACCEPT_PEER_IDENTITY, 4711);
 	put_number(h, HANDSHAKE_ACCEPT_PEER_IDENTITY, 4712);
 	put(h, HANDSHAKE_ACCEPT_PEERNAME, "target.example", sizeof("target.example"));
 	put_number(h, HANDSHAKE_ACCEPT_KEYRING, 99);
-	assert_int_equal(handshake_decode(h, &req, &why), 0);
+	assert_int_equal(upcall_decode(h, &req, &why), 0);
 	assert_int_equal(req.sockfd, 17);
 	assert_int_equal(req.side, HANDSHAKE_CLIENT);
 	assert_int_equal(req.auth, HANDSHAKE_PSK);
@@ -84,11 +84,11 @@ static void serial_of_0_is_no_key(void **state)
 {
 	struct reply m;
 	struct nlmsghdr *h = begin_client(&m);
-	struct handshake_request req;
+	struct upcall_request req;
 	const char *why = NULL;
 
 	put_number(h, HANDSHAKE_ACCEPT_PEER_IDENTITY, 0);
-	assert_int_equal(handshake_decode(h, &req, &why), 0);
+	assert_int_equal(upcall_decode(h, &req, &why), 0);
 	assert_int_equal(req.n_peers, 0);
 }
 
@@ -97,21 +97,21 @@ static void certificate_of_an_x509_request_is_decoded(void **state)
 	struct reply m;
 	struct nlmsghdr *h = begin_client(&m);
 	uint32_t nest[4] = {8 | HANDSHAKE_CERT_CERT << 16, 5, 8 | HANDSHAKE_CERT_PRIVKEY << 16, 6};
-	struct handshake_request req;
+	struct upcall_request req;
 	const char *why = NULL;
 
 	put(h, HANDSHAKE_ACCEPT_CERTIFICATE | NLA_F_NESTED, nest, sizeof(nest));
-	assert_int_equal(handshake_decode(h, &req, &why), 0);
+	assert_int_equal(upcall_decode(h, &req, &why), 0);
 	assert_int_equal(req.certificate, 5);
 	assert_int_equal(req.private_key, 6);
 }
 
 static void refused(struct nlmsghdr *h, int sockfd)
 {
-	struct handshake_request req;
+	struct upcall_request req;
 	const char *why = NULL;
 
-	assert_int_equal(handshake_decode(h, &req, &why), -EBADMSG);
+	assert_int_equal(upcall_decode(h, &req, &why), -EBADMSG);
 	assert_non_null(why);
 	assert_int_equal(req.sockfd, sockfd);
 }

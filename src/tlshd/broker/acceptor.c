@@ -29,7 +29,7 @@ static atomic_uint held;
 struct acceptor {
 	pthread_t thread;
 	pthread_mutex_t working; /* held by the thread unless it waits */
-	struct handshake *kernel;
+	struct upcall *kernel;
 	GAsyncQueue *queue; /* of struct accepted, from the thread to the loop */
 	int waiting; /* epoll: the kernel, and stop */
 	int wake; /* eventfd: the queue has something */
@@ -56,7 +56,7 @@ void accept_close(int sockfd)
 }
 
 /* Return: false when the kernel has none. */
-static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
+static bool accept_one(struct upcall *h, bool *used, struct accepted *out)
 {
 	out->why = NULL;
 	out->keyring = 0;
@@ -65,7 +65,7 @@ static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 		return true;
 	if (*used)
 		*used = keyring_process_clear() < 0;
-	out->error = handshake_accept(h, &out->req, &out->why);
+	out->error = upcall_accept(h, &out->req, &out->why);
 	if (out->error == -EAGAIN)
 		return false;
 	*used = true;
@@ -77,13 +77,13 @@ static bool accept_one(struct handshake *h, bool *used, struct accepted *out)
 		else
 			out->keyring = keyring_process_only();
 	} else if (out->error == -EBADMSG && out->req.sockfd >= 0) {
-		handshake_done(h, out->req.sockfd, EPROTO, 0);
+		upcall_done(h, out->req.sockfd, EPROTO, 0);
 		close(out->req.sockfd);
 	}
 	return true;
 }
 
-void accept_all(struct handshake *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
+void accept_all(struct upcall *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
 		void *ctx)
 {
 	struct accepted one;
@@ -122,7 +122,7 @@ static void *run(void *ctx)
 			continue;
 		if (event.data.fd == a->stop)
 			break;
-		handshake_ready(a->kernel);
+		upcall_ready(a->kernel);
 		accept_all(a->kernel, &used, queue, a);
 		if (g_async_queue_length(a->queue) > 0)
 			eventfd_write(a->wake, 1);
@@ -151,7 +151,7 @@ static void acceptor_free(struct acceptor *a)
 	const int fd[] = {a->waiting, a->wake, a->stop};
 
 	sd_event_source_disable_unref(a->source);
-	handshake_close(a->kernel);
+	upcall_close(a->kernel);
 	g_async_queue_unref(a->queue);
 	for (size_t i = 0; i < G_N_ELEMENTS(fd); i++)
 		if (fd[i] >= 0)
@@ -170,7 +170,7 @@ static int open_descriptors(struct acceptor *a)
 	a->waiting = epoll_create1(EPOLL_CLOEXEC);
 	if (a->wake < 0 || a->stop < 0 || a->waiting < 0)
 		return -errno;
-	kernel.data.fd = handshake_fd(a->kernel);
+	kernel.data.fd = upcall_fd(a->kernel);
 	stop.data.fd = a->stop;
 	if (epoll_ctl(a->waiting, EPOLL_CTL_ADD, kernel.data.fd, &kernel) < 0 ||
 	    epoll_ctl(a->waiting, EPOLL_CTL_ADD, stop.data.fd, &stop) < 0)
@@ -178,7 +178,7 @@ static int open_descriptors(struct acceptor *a)
 	return 0;
 }
 
-int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
+int acceptor_start(struct acceptor **out, sd_event *event, struct upcall *kernel,
 		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx),
 		   void *ctx)
 {

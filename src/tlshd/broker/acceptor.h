@@ -6,19 +6,19 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 
 /**
  * struct accepted - an ACCEPT that brought a request, or failed.
  * @error: 0 or a negative errno; -EBADMSG: malformed, @why says how, it has been failed and forgotten;
  *	-EMFILE: there may be more, and we have no descriptor for one
- * @req: as of handshake_accept()
+ * @req: as of upcall_accept()
  * @keyring: the keyring it belongs to, 0 when unknown
  */
 struct accepted {
 	int error;
 	const char *why;
-	struct handshake_request req;
+	struct upcall_request req;
 	int32_t keyring;
 };
 
@@ -31,7 +31,7 @@ struct accepted {
  * queue: an ACCEPT that finds the table full fails the request on the spot, which the target does not
  * survive in a request's first moments, see job_finish().
  */
-void accept_all(struct handshake *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
+void accept_all(struct upcall *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
 		void *ctx);
 
 /** accept_close() - close the socket of a request, and so make room for another. */
@@ -58,7 +58,7 @@ struct acceptor;
  *
  * Return: 0 or a negative errno.
  */
-int acceptor_start(struct acceptor **out, sd_event *event, struct handshake *kernel,
+int acceptor_start(struct acceptor **out, sd_event *event, struct upcall *kernel,
 		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx),
 		   void *ctx);
 

@@ -11,7 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/keyring.h"
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 #include "tlshd/broker/acceptor.h"
 #include "tlshd/broker/broker.h"
 #include "tlshd/shared/deadlines.h"
@@ -77,7 +77,7 @@ struct broker {
 	const struct broker_options *options;
 	config *settings;
 	sd_event *event;
-	struct handshake *kernel;
+	struct upcall *kernel;
 	struct acceptor *acceptor; /* NULL where one thread has to do */
 	int all; /* epoll set of the kernel and the event loop */
 	sd_event_source *respawn; /* of workers that could not be started at once */
@@ -102,7 +102,7 @@ struct broker {
 };
 
 /** job_new() - take @req over: its socket, its deadline from now on. */
-struct job *job_new(struct broker *b, const struct handshake_request *req);
+struct job *job_new(struct broker *b, const struct upcall_request *req);
 
 /** job_note_peer() - remember the peer's address for the log. */
 void job_note_peer(struct job *j);

@@ -24,7 +24,7 @@
 /* ---- requests ---- */
 
 /* The key of a client: the first of those the kernel names that is there. */
-static int choose_client_key(struct broker *b, struct job *j, const struct handshake_request *req)
+static int choose_client_key(struct broker *b, struct job *j, const struct upcall_request *req)
 {
 	int r = -ENOKEY;
 
@@ -43,7 +43,7 @@ static int choose_client_key(struct broker *b, struct job *j, const struct hands
 	return r;
 }
 
-static void start_client(struct broker *b, struct job *j, const struct handshake_request *req)
+static void start_client(struct broker *b, struct job *j, const struct upcall_request *req)
 {
 	int r;
 
@@ -81,7 +81,7 @@ static void wait_for_room(struct broker *b)
 /* All that takes time waits until the kernel's queue is empty. */
 static void take_request(void *ctx, const struct accepted *one)
 {
-	const struct handshake_request *req = &one->req;
+	const struct upcall_request *req = &one->req;
 	struct broker *b = ctx;
 	struct job *j;
 
@@ -116,7 +116,7 @@ static void drain(struct broker *b)
 
 static void on_kernel(struct broker *b)
 {
-	int r = handshake_ready(b->kernel);
+	int r = upcall_ready(b->kernel);
 
 	if (r == 0)
 		return;
@@ -210,7 +210,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	}
 	sd_notify(0, "STOPPING=1");
 	acceptor_stop(g_steal_pointer(&b->acceptor));
-	handshake_leave(b->kernel);
+	upcall_leave(b->kernel);
 	/* What the kernel queued before we left counts on us. */
 	drain(b);
 	b->stopping = true;
@@ -271,9 +271,9 @@ static int fatal(const char *what, int err)
 	return err;
 }
 
-static int open_kernel(struct handshake **out)
+static int open_kernel(struct upcall **out)
 {
-	int r = handshake_open(out);
+	int r = upcall_open(out);
 
 	if (r == -EPROTONOSUPPORT) {
 		log_error("this kernel has no TLS handshake upcall; it needs Linux 6.5 or newer with CONFIG_NET_HANDSHAKE");
@@ -296,7 +296,7 @@ static int wait_for_all(struct broker *b)
 	struct epoll_event rest = {.events = EPOLLIN, .data.u32 = false};
 
 	b->all = epoll_create1(EPOLL_CLOEXEC);
-	if (b->all < 0 || epoll_ctl(b->all, EPOLL_CTL_ADD, handshake_fd(b->kernel), &kernel) < 0 ||
+	if (b->all < 0 || epoll_ctl(b->all, EPOLL_CTL_ADD, upcall_fd(b->kernel), &kernel) < 0 ||
 	    epoll_ctl(b->all, EPOLL_CTL_ADD, sd_event_get_fd(b->event), &rest) < 0)
 		return -errno;
 	return 0;
@@ -379,7 +379,7 @@ static int open_loop(struct broker *b)
 
 static int start(struct broker *b)
 {
-	struct handshake *second = NULL;
+	struct upcall *second = NULL;
 	int r;
 
 	apply_log_level(b->settings);
@@ -397,7 +397,7 @@ static int start(struct broker *b)
 	tls_module_need(-1);
 	r = open_kernel(&b->kernel);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
-		r = handshake_open_second(&second, b->kernel);
+		r = upcall_open_second(&second, b->kernel);
 	if (r < 0)
 		return r;
 	r = open_loop(b);
@@ -421,7 +421,7 @@ static void end(struct broker *b)
 {
 	pool_close(b);
 	acceptor_stop(b->acceptor);
-	handshake_close(b->kernel);
+	upcall_close(b->kernel);
 	sd_event_source_disable_unref(b->respawn);
 	sd_event_source_disable_unref(b->room);
 	deadlines_clear(&b->deadlines);

@@ -24,7 +24,7 @@
 #define TRIM_FROM 512
 #define MAX_TIMEOUT_MS (10 * 60 * 1000)
 
-struct job *job_new(struct broker *b, const struct handshake_request *req)
+struct job *job_new(struct broker *b, const struct upcall_request *req)
 {
 	struct job *j = g_new0(struct job, 1);
 	uint32_t timeout = req->timeout_ms ? MIN(req->timeout_ms, MAX_TIMEOUT_MS)
@@ -185,7 +185,7 @@ static void forget(struct broker *b, struct job *j)
 
 static int tell_kernel(struct broker *b, struct job *j, int status)
 {
-	int r = handshake_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
+	int r = upcall_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
 
 	log_debug(2, "job %u: DONE with status %d: %s", j->id, status,
 		  r < 0 ? g_strerror(-r) : "taken");

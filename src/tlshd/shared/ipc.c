@@ -10,7 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 
 /* Room for the replies to a full house of sessions. */
 #define BUFFER_SIZE (4 * 1024 * 1024)

@@ -6,7 +6,7 @@
 #include <gnutls/gnutls.h>
 
 #include "common/secret.h"
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 #include "tlshd/worker/credentials.h"
 #include "tlshd/worker/policy.h"
 

@@ -9,16 +9,16 @@
 struct nlmsghdr;
 
 /* The kernel names at most this many keys in one request. */
-#define HANDSHAKE_PEERS_MAX 5
+#define UPCALL_PEERS_MAX 5
 /* Room for a peer name: a DNS name has at most 255 bytes. */
-#define HANDSHAKE_PEERNAME_SIZE 256
+#define UPCALL_PEERNAME_SIZE 256
 
 /* The numbers are those of the kernel (Documentation/netlink/specs/handshake.yaml). */
 enum handshake_side { HANDSHAKE_CLIENT = 1, HANDSHAKE_SERVER = 2 };
 enum handshake_auth { HANDSHAKE_UNAUTH = 1, HANDSHAKE_PSK = 2, HANDSHAKE_X509 = 3 };
 
 /**
- * struct handshake_request - one ACCEPT, free of attributes.
+ * struct upcall_request - one ACCEPT, free of attributes.
  * @sockfd: the connected socket, now in this process's table and the caller's to close;
  *	-1 when the kernel gave none
  * @side: the role we play
@@ -29,74 +29,74 @@ enum handshake_auth { HANDSHAKE_UNAUTH = 1, HANDSHAKE_PSK = 2, HANDSHAKE_X509 = 
  * @certificate, @private_key: serials of an x.509 pair, 0 when there is none
  * @peername: the peer's name as the consumer knows it, "" when it does not say
  */
-struct handshake_request {
+struct upcall_request {
 	int sockfd;
 	enum handshake_side side;
 	enum handshake_auth auth;
 	uint32_t timeout_ms;
-	int32_t peers[HANDSHAKE_PEERS_MAX];
+	int32_t peers[UPCALL_PEERS_MAX];
 	size_t n_peers;
 	int32_t keyring;
 	int32_t certificate;
 	int32_t private_key;
-	char peername[HANDSHAKE_PEERNAME_SIZE];
+	char peername[UPCALL_PEERNAME_SIZE];
 };
 
-/** struct handshake - the connection to the kernel: one socket for READY, one for the rest. */
-struct handshake;
+/** struct upcall - the connection to the kernel: one socket for READY, one for the rest. */
+struct upcall;
 
 /**
- * handshake_open() - resolve the family and join its group.
- * @out: set on success, to be closed by handshake_close()
+ * upcall_open() - resolve the family and join its group.
+ * @out: set on success, to be closed by upcall_close()
  *
  * From here on the kernel counts on us. Requests may already be queued: drain once by
- * handshake_accept() without waiting for READY.
+ * upcall_accept() without waiting for READY.
  *
  * Return: 0; -EPROTONOSUPPORT when this kernel has no handshake family (Linux 6.5 with
  * CONFIG_NET_HANDSHAKE has one); another negative errno.
  */
-int handshake_open(struct handshake **out);
+int upcall_open(struct upcall **out);
 
 /**
- * handshake_open_second() - a connection for a second thread, which shares the READYs of @first.
- * @out: set on success, to be closed by handshake_close() before @first is left or closed
+ * upcall_open_second() - a connection for a second thread, which shares the READYs of @first.
+ * @out: set on success, to be closed by upcall_close() before @first is left or closed
  *
  * Return: 0 or a negative errno.
  */
-int handshake_open_second(struct handshake **out, const struct handshake *first);
+int upcall_open_second(struct upcall **out, const struct upcall *first);
 
-/** handshake_leave() - leave the group: the kernel refuses new requests, DONE goes on working. */
-void handshake_leave(struct handshake *h);
+/** upcall_leave() - leave the group: the kernel refuses new requests, DONE goes on working. */
+void upcall_leave(struct upcall *u);
 
-/** handshake_close() - close the sockets that are @h's own and free it. NULL is fine. */
-void handshake_close(struct handshake *h);
+/** upcall_close() - close the sockets that are @u's own and free it. NULL is fine. */
+void upcall_close(struct upcall *u);
 
-/** handshake_fd() - the descriptor that is readable after a READY; -1 after handshake_leave(). */
-int handshake_fd(const struct handshake *h);
+/** upcall_fd() - the descriptor that is readable after a READY; -1 after upcall_leave(). */
+int upcall_fd(const struct upcall *u);
 
 /**
- * handshake_ready() - read all that stands on handshake_fd() and forget it.
+ * upcall_ready() - read all that stands on upcall_fd() and forget it.
  *
- * READY is a hint and never a count: after it, whatever this returns, call handshake_accept()
+ * READY is a hint and never a count: after it, whatever this returns, call upcall_accept()
  * until -EAGAIN.
  *
  * Return: READYs read; -ENOBUFS when the kernel dropped some; another negative errno.
  */
-int handshake_ready(struct handshake *h);
+int upcall_ready(struct upcall *u);
 
 /**
- * handshake_accept() - take one request.
+ * upcall_accept() - take one request.
  * @req: filled
  * @why: on -EBADMSG a static sentence that says what is wrong with the request
  *
  * Return: 0; -EAGAIN when none is queued; -EBADMSG when the request is malformed or has an
- * attribute we do not know: it is to be failed by handshake_done() where @req->sockfd is not
+ * attribute we do not know: it is to be failed by upcall_done() where @req->sockfd is not
  * -1; another negative errno.
  */
-int handshake_accept(struct handshake *h, struct handshake_request *req, const char **why);
+int upcall_accept(struct upcall *u, struct upcall_request *req, const char **why);
 
 /**
- * handshake_done() - tell the kernel how a request ended, and read its acknowledgement.
+ * upcall_done() - tell the kernel how a request ended, and read its acknowledgement.
  * @sockfd: any descriptor of the request's socket
  * @status: 0 or a positive errno. The NVMe host never tries again after EKEYREJECTED and ENOKEY
  * @remote: serial of the key that the peer authenticated with, 0 for none
@@ -104,13 +104,13 @@ int handshake_accept(struct handshake *h, struct handshake_request *req, const c
  * Return: 0; -EBUSY when the consumer has cancelled the request, which is no fault of ours;
  * another negative errno.
  */
-int handshake_done(struct handshake *h, int sockfd, int status, int32_t remote);
+int upcall_done(struct upcall *u, int sockfd, int status, int32_t remote);
 
 /**
- * handshake_decode() - the reply to ACCEPT as a plain struct; handshake_accept() without its
+ * upcall_decode() - the reply to ACCEPT as a plain struct; upcall_accept() without its
  * sockets, for tests.
  * @msg: a whole netlink message, its nlmsg_len within what was received
  *
  * Return: 0, or -EBADMSG with @why set; @req is filled with what was understood either way.
  */
-int handshake_decode(struct nlmsghdr *msg, struct handshake_request *req, const char **why);
+int upcall_decode(struct nlmsghdr *msg, struct upcall_request *req, const char **why);

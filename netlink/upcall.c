@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The sockets of the handshake family: open, READY, ACCEPT, DONE. */
-#include "netlink/handshake.h"
+#include "netlink/upcall.h"
 #include "netlink/attributes.h"
 
 #include <errno.h>
@@ -19,10 +19,10 @@
 #define READY_BATCH 32
 #define READY_SIZE 64
 
-struct handshake {
-	struct nl_sock *events; /* NULL of a second one, or after handshake_leave() */
+struct upcall {
+	struct nl_sock *events; /* NULL of a second one, or after upcall_leave() */
 	struct nl_sock *commands;
-	int ready; /* descriptor of events, also those of another thread; -1 after handshake_leave() */
+	int ready; /* descriptor of events, also those of another thread; -1 after upcall_leave() */
 	int family;
 };
 
@@ -58,89 +58,89 @@ static int open_socket(struct nl_sock **out)
 	return 0;
 }
 
-int handshake_open(struct handshake **out)
+int upcall_open(struct upcall **out)
 {
-	struct handshake *h = calloc(1, sizeof(*h));
+	struct upcall *u = calloc(1, sizeof(*u));
 	int group, size = READY_BUFFER;
 	int r;
 
 	*out = NULL;
-	if (!h)
+	if (!u)
 		return -ENOMEM;
-	r = open_socket(&h->commands);
+	r = open_socket(&u->commands);
 	if (!r)
-		r = open_socket(&h->events);
+		r = open_socket(&u->events);
 	if (r < 0)
 		goto fail;
 
-	r = h->family = genl_ctrl_resolve(h->commands, HANDSHAKE_FAMILY);
+	r = u->family = genl_ctrl_resolve(u->commands, HANDSHAKE_FAMILY);
 	if (r < 0) {
 		r = errno_of_nl(r);
 		goto fail;
 	}
-	r = group = genl_ctrl_resolve_grp(h->commands, HANDSHAKE_FAMILY, HANDSHAKE_GROUP);
+	r = group = genl_ctrl_resolve_grp(u->commands, HANDSHAKE_FAMILY, HANDSHAKE_GROUP);
 	if (r < 0) {
 		r = errno_of_nl(r);
 		goto fail;
 	}
 	/* Beyond net.core.rmem_max where we may, up to it where not. */
-	if (setsockopt(nl_socket_get_fd(h->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+	if (setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 		       sizeof(size)) < 0)
-		setsockopt(nl_socket_get_fd(h->events), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	nl_socket_disable_seq_check(h->events);
-	h->ready = nl_socket_get_fd(h->events);
-	r = nl_socket_add_membership(h->events, group);
+		setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	nl_socket_disable_seq_check(u->events);
+	u->ready = nl_socket_get_fd(u->events);
+	r = nl_socket_add_membership(u->events, group);
 	if (r < 0) {
 		r = errno_of_nl(r);
 		goto fail;
 	}
-	*out = h;
+	*out = u;
 	return 0;
 fail:
-	handshake_close(h);
+	upcall_close(u);
 	return r;
 }
 
-int handshake_open_second(struct handshake **out, const struct handshake *first)
+int upcall_open_second(struct upcall **out, const struct upcall *first)
 {
-	struct handshake *h = calloc(1, sizeof(*h));
+	struct upcall *u = calloc(1, sizeof(*u));
 	int r;
 
 	*out = NULL;
-	if (!h)
+	if (!u)
 		return -ENOMEM;
-	h->ready = first->ready;
-	h->family = first->family;
-	r = open_socket(&h->commands);
+	u->ready = first->ready;
+	u->family = first->family;
+	r = open_socket(&u->commands);
 	if (r < 0)
-		handshake_close(h);
+		upcall_close(u);
 	else
-		*out = h;
+		*out = u;
 	return r;
 }
 
-void handshake_leave(struct handshake *h)
+void upcall_leave(struct upcall *u)
 {
-	nl_socket_free(h->events);
-	h->events = NULL;
-	h->ready = -1;
+	nl_socket_free(u->events);
+	u->events = NULL;
+	u->ready = -1;
 }
 
-void handshake_close(struct handshake *h)
+void upcall_close(struct upcall *u)
 {
-	if (!h)
+	if (!u)
 		return;
-	nl_socket_free(h->events);
-	nl_socket_free(h->commands);
-	free(h);
+	nl_socket_free(u->events);
+	nl_socket_free(u->commands);
+	free(u);
 }
 
-int handshake_fd(const struct handshake *h)
+int upcall_fd(const struct upcall *u)
 {
-	return h->ready;
+	return u->ready;
 }
 
-int handshake_ready(struct handshake *h)
+int upcall_ready(struct upcall *u)
 {
 	char bytes[READY_BATCH][READY_SIZE];
 	struct mmsghdr message[READY_BATCH] = {0};
@@ -153,7 +153,7 @@ int handshake_ready(struct handshake *h)
 		message[i].msg_hdr.msg_iovlen = 1;
 	}
 	do {
-		n = recvmmsg(handshake_fd(h), message, READY_BATCH, MSG_DONTWAIT, NULL);
+		n = recvmmsg(upcall_fd(u), message, READY_BATCH, MSG_DONTWAIT, NULL);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? total : -errno;
 		total += n;
@@ -165,22 +165,22 @@ int handshake_ready(struct handshake *h)
  * Sends @msg and waits for its answer, which the kernel has queued before the send returns.
  * *@reply is to be freed by the caller.
  */
-static int transact(struct handshake *h, struct nl_msg *msg, unsigned char **reply,
+static int transact(struct upcall *u, struct nl_msg *msg, unsigned char **reply,
 		    struct nlmsghdr **answer)
 {
 	uint32_t seq;
 	int r;
 
 	*reply = NULL;
-	nl_complete_msg(h->commands, msg);
+	nl_complete_msg(u->commands, msg);
 	seq = nlmsg_hdr(msg)->nlmsg_seq;
-	r = nl_send(h->commands, msg);
+	r = nl_send(u->commands, msg);
 	if (r < 0)
 		return errno_of_nl(r);
 
 	for (;;) {
 		struct sockaddr_nl from;
-		int len = nl_recv(h->commands, &from, reply, NULL);
+		int len = nl_recv(u->commands, &from, reply, NULL);
 
 		if (len <= 0)
 			return len == -NLE_AGAIN || !len ? -EIO : errno_of_nl(len);
@@ -197,14 +197,14 @@ static int transact(struct handshake *h, struct nl_msg *msg, unsigned char **rep
 			return -EIO;
 		return err->error > 0 ? -EIO : err->error;
 	}
-	return (*answer)->nlmsg_type == h->family ? 1 : -EIO;
+	return (*answer)->nlmsg_type == u->family ? 1 : -EIO;
 }
 
-static struct nl_msg *new_message(struct handshake *h, uint8_t command, int flags)
+static struct nl_msg *new_message(struct upcall *u, uint8_t command, int flags)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 
-	if (msg && !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, h->family, 0, NLM_F_REQUEST | flags,
+	if (msg && !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, u->family, 0, NLM_F_REQUEST | flags,
 				command, HANDSHAKE_FAMILY_VERSION)) {
 		nlmsg_free(msg);
 		msg = NULL;
@@ -212,17 +212,17 @@ static struct nl_msg *new_message(struct handshake *h, uint8_t command, int flag
 	return msg;
 }
 
-int handshake_accept(struct handshake *h, struct handshake_request *req, const char **why)
+int upcall_accept(struct upcall *u, struct upcall_request *req, const char **why)
 {
-	struct nl_msg *msg = new_message(h, HANDSHAKE_CMD_ACCEPT, 0);
+	struct nl_msg *msg = new_message(u, HANDSHAKE_CMD_ACCEPT, 0);
 	unsigned char *reply = NULL;
 	struct nlmsghdr *answer;
 	int r = -ENOMEM;
 
 	if (msg && !nla_put_u32(msg, HANDSHAKE_ACCEPT_HANDLER_CLASS, HANDSHAKE_CLASS_TLSHD))
-		r = transact(h, msg, &reply, &answer);
+		r = transact(u, msg, &reply, &answer);
 	if (r > 0)
-		r = handshake_decode(answer, req, why);
+		r = upcall_decode(answer, req, why);
 	else if (r == 0)
 		r = -EIO; /* an acknowledgement, and no request */
 	free(reply);
@@ -230,9 +230,9 @@ int handshake_accept(struct handshake *h, struct handshake_request *req, const c
 	return r;
 }
 
-int handshake_done(struct handshake *h, int sockfd, int status, int32_t remote)
+int upcall_done(struct upcall *u, int sockfd, int status, int32_t remote)
 {
-	struct nl_msg *msg = new_message(h, HANDSHAKE_CMD_DONE, NLM_F_ACK);
+	struct nl_msg *msg = new_message(u, HANDSHAKE_CMD_DONE, NLM_F_ACK);
 	unsigned char *reply = NULL;
 	struct nlmsghdr *answer;
 	int r = -ENOMEM;
@@ -240,7 +240,7 @@ int handshake_done(struct handshake *h, int sockfd, int status, int32_t remote)
 	if (msg && !nla_put_u32(msg, HANDSHAKE_DONE_STATUS, (uint32_t)status) &&
 	    !nla_put_s32(msg, HANDSHAKE_DONE_SOCKFD, sockfd) &&
 	    (!remote || !nla_put_u32(msg, HANDSHAKE_DONE_REMOTE_AUTH, (uint32_t)remote)))
-		r = transact(h, msg, &reply, &answer);
+		r = transact(u, msg, &reply, &answer);
 	free(reply);
 	nlmsg_free(msg);
 	return r > 0 ? -EIO : r;
