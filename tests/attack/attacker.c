@@ -129,13 +129,10 @@ static void say(const void *bytes, size_t len)
 		_exit(3); /* the broker has ended us, or is about to */
 }
 
-static void say_done(uint32_t job, uint32_t status)
+static void say_done(uint32_t job, enum cause cause)
 {
-	struct ipc_done m = {.header = {IPC_DONE, job},
-			     .status = status,
-			     .alert_sent = -1,
-			     .alert_received = -1,
-			     .cause = "a lie"};
+	struct ipc_done m = {
+		.header = {IPC_DONE, job}, .cause = cause, .alert_sent = -1, .detail = "a lie"};
 
 	say(&m, sizeof(m));
 }
@@ -203,18 +200,18 @@ static void send_messages(uint32_t job)
 	} else if (strcmp(attack, "descriptors") == 0) {
 		say_descriptors(job);
 	} else if (strcmp(attack, "unknown") == 0) {
-		say_done(123456, 0);
+		say_done(123456, CAUSE_SUCCESS);
 	} else if (strcmp(attack, "foreign") == 0) {
 		for (uint32_t other = 1; other < FIRST_JOB; other++)
-			say_done(other, 0);
+			say_done(other, CAUSE_SUCCESS);
 	} else if (strcmp(attack, "twice") == 0) {
-		say_done(job, EPROTO);
-		say_done(job, EPROTO);
+		say_done(job, CAUSE_TLS_ERROR);
+		say_done(job, CAUSE_TLS_ERROR);
 	} else if (strcmp(attack, "lookups") == 0) {
 		for (unsigned int i = 0; i < 10000; i++)
 			say_lookup(job, i);
 	} else if (strcmp(attack, "success") == 0) {
-		say_done(job, 0);
+		say_done(job, CAUSE_SUCCESS);
 	} else if (strcmp(attack, "emergency") == 0) {
 		say_log(LOG_EMERG, "everybody shall read this");
 	} else if (strcmp(attack, "log") == 0) {

@@ -150,7 +150,7 @@ static void ours_step(struct end *e)
 {
 	e->result = session_step(e->session);
 	if (e->result != 0 && e->result != -EAGAIN)
-		die("our handshake", session_outcome(e->session)->cause);
+		die("our handshake", cause_info(session_outcome(e->session)->cause)->sentence);
 }
 
 static void ours_close(struct end *e)

@@ -149,13 +149,13 @@ static void say_hello(struct target *t, const uint8_t *data, size_t len)
 
 static void check(const struct target *t)
 {
-	const struct session_outcome *o = session_outcome(t->s);
+	const struct outcome *o = session_outcome(t->s);
 
 	if (t->result == -EAGAIN)
 		return;
-	if (t->result == 0 && o->status)
+	if ((t->result == 0) != (o->cause == CAUSE_SUCCESS) || !cause_is_of_worker(o->cause))
 		abort();
-	if (t->result < 0 && (!o->status || !o->cause[0] || strpbrk(o->cause, "\n\r\033")))
+	if (strpbrk(o->detail, "\n\r\033"))
 		abort();
 	if (o->alert_sent < -1 || o->alert_sent > 255)
 		abort();

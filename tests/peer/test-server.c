@@ -138,18 +138,18 @@ static int serve(int fd)
 				   .side = as_client ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER,
 				   .lookup = lookup,
 				   .ctx = &c};
-	const struct session_outcome *o;
+	const struct outcome *o;
+	gnutls_session_t tls;
 	int status, r;
 
 	c.s = session_new(&p);
 	r = handshake(&c, fd);
 	o = session_outcome(c.s);
-	status = r == -ETIMEDOUT ? ETIMEDOUT : o->status;
-	printf("status %d sent %d received %d descriptors %d: %s\n", status, o->alert_sent,
-	       o->alert_received, descriptors(),
-	       r == -ETIMEDOUT ? "the peer did not go on in time"
-	       : status	       ? o->cause
-			       : "complete");
+	status = r == -ETIMEDOUT ? ETIMEDOUT : cause_info(o->cause)->status;
+	tls = session_gnutls(c.s);
+	printf("status %d sent %d received %d descriptors %d: %s: %s\n", status, o->alert_sent,
+	       tls ? (int)gnutls_alert_get(tls) : -1, descriptors(),
+	       cause_info(r == -ETIMEDOUT ? CAUSE_PEER_STALLED : o->cause)->sentence, o->detail);
 	if (r == 0)
 		(as_client ? say : echo)(session_gnutls(c.s), fd);
 	else

@@ -29,7 +29,7 @@ static union ipc_message message(uint32_t type)
 	if (type == IPC_LOG)
 		m.log.priority = LOG_ERR;
 	if (type == IPC_DONE)
-		m.done.alert_sent = m.done.alert_received = -1;
+		m.done.alert_sent = -1;
 	return m;
 }
 
@@ -100,13 +100,15 @@ static void fields_out_of_range_are_refused(void **state)
 	memset(m.lookup.identity, 'x', sizeof(m.lookup.identity));
 	REFUSED(IPC_BROKER, lookup);
 	m = message(IPC_DONE);
-	m.done.status = 70000;
+	m.done.cause = CAUSE_N;
+	REFUSED(IPC_BROKER, done);
+	m.done.cause = CAUSE_SILENT_PEER; /* the broker's own */
 	REFUSED(IPC_BROKER, done);
 	m = message(IPC_DONE);
 	m.done.alert_sent = 256;
 	REFUSED(IPC_BROKER, done);
 	m = message(IPC_DONE);
-	memset(m.done.cause, 'x', sizeof(m.done.cause));
+	memset(m.done.detail, 'x', sizeof(m.done.detail));
 	REFUSED(IPC_BROKER, done);
 	m = message(IPC_LOG);
 	m.log.priority = 8;

@@ -123,7 +123,7 @@ static int run_session(int fd, int loop, enum handshake_side side, const char *i
 	while (session_step(e.s) == -EAGAIN)
 		epoll_wait(loop, &event, 1, 10000);
 	epoll_ctl(loop, EPOLL_CTL_DEL, fd, NULL);
-	status = session_outcome(e.s)->status;
+	status = cause_info(session_outcome(e.s)->cause)->status;
 	if (!status) { /* as kTLS would take them */
 		gnutls_datum_t mac, iv, key;
 		unsigned char sequence[8];

@@ -67,8 +67,7 @@ struct job {
 	struct deadline deadline;
 	union peer_address peer;
 	char *identity; /* agreed on, or last tried */
-	int status; /* of one that has ended, as is the cipher */
-	uint32_t cipher;
+	struct outcome outcome; /* of one that has ended */
 	struct worker *worker;
 	GList link; /* in broker->accepted, broker->ready or worker->jobs */
 };
@@ -115,9 +114,7 @@ void job_wait(struct broker *b, struct job *j);
 
 /**
  * job_finish() - tell the kernel and the log, and free @j.
- * @status: 0 or a positive errno for the kernel
- * @done: the worker's report, NULL when it is not a worker's
- * @cause: of a failure, a sentence
+ * @o: how it ended; the kernel's status follows from its cause
  *
  * A server's failure reaches the kernel 50 ms after its request at the earliest, a success 5 ms. The
  * target arms its own timer for a handshake only after it has asked for it (nvmet_tcp, 6.12 and 7.2),
@@ -125,8 +122,10 @@ void job_wait(struct broker *b, struct job *j);
  * freed memory, and any stranger could crash the machine by two lines of HTTP. A success that is
  * followed by a close at once is as dangerous, but takes two more turns of the peer.
  */
-void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
-		const char *cause);
+void job_finish(struct broker *b, struct job *j, const struct outcome *o);
+
+/** job_fail() - job_finish() for a cause of the broker's; @detail may be NULL. */
+void job_fail(struct broker *b, struct job *j, enum cause cause, const char *detail);
 
 /** job_settled() - the passed() of broker->settling. */
 void job_settled(void *owner);

@@ -51,13 +51,11 @@ static void start_client(struct broker *b, struct job *j, const struct upcall_re
 	r = choose_client_key(b, j, req);
 
 	if (r < 0) {
-		g_autofree char *cause =
-			g_strdup_printf(req->n_peers
-						? "the key that the kernel names cannot be used: %s"
-						: "the kernel names no key",
-					key_strerror(r));
-
-		job_finish(b, j, keys_status(r), NULL, cause);
+		job_fail(b, j,
+			 !req->n_peers		    ? CAUSE_NO_KEY_NAMED
+			 : keys_status(r) == ENOKEY ? CAUSE_NAMED_KEY_MISSING
+						    : CAUSE_NAMED_KEY_UNREADABLE,
+			 req->n_peers ? key_strerror(r) : NULL);
 		return;
 	}
 	job_make_ready(b, j);
@@ -97,10 +95,8 @@ static void take_request(void *ctx, const struct accepted *one)
 	j = job_new(b, req);
 	j->keyring = one->keyring;
 	if (req->auth != HANDSHAKE_PSK) {
-		job_finish(b, j, EOPNOTSUPP, NULL,
-			   req->auth == HANDSHAKE_X509
-				   ? "the kernel asks for x.509, and we do pre-shared keys only"
-				   : "the kernel asks for no authentication, and we do pre-shared keys only");
+		job_fail(b, j, CAUSE_UNSUPPORTED_AUTH,
+			 req->auth == HANDSHAKE_X509 ? "x.509" : "no authentication");
 		return;
 	}
 	keys_use_keyring(b->keys, j->keyring);
@@ -177,10 +173,10 @@ static void on_deadline(void *owner)
 	switch (j->state) {
 	case JOB_NEW:
 	case JOB_WAITING:
-		job_finish(b, j, ETIMEDOUT, NULL, "the peer has not sent a byte in time");
+		job_fail(b, j, CAUSE_SILENT_PEER, NULL);
 		break;
 	case JOB_READY:
-		job_finish(b, j, ETIMEDOUT, NULL, "no worker had room for it in time");
+		job_fail(b, j, CAUSE_NO_ROOM, NULL);
 		break;
 	case JOB_RUNNING:
 		worker_late(j);

@@ -13,7 +13,6 @@
 #include <gnutls/gnutls.h>
 
 #include "common/log.h"
-#include "tlshd/worker/session.h"
 
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000
@@ -130,25 +129,27 @@ const char *side_name(enum handshake_side side)
 }
 
 /* The one line of a handshake. */
-static void log_outcome(const struct job *j, int status, int alert_sent, const char *cause)
+static void log_outcome(const struct job *j, const struct outcome *o)
 {
 	g_autofree char *peer = peer_address(&j->peer);
 	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity))
 						: NULL;
+	const struct cause_info *cause = cause_info(o->cause);
 	g_autoptr(GString) line = g_string_new(NULL);
 
 	g_string_append_printf(line, "%s handshake with %s ", side_name(j->side), peer);
-	if (status) {
-		g_autofree char *escaped = log_escape(cause, strlen(cause));
+	if (o->cause != CAUSE_SUCCESS) {
+		g_autofree char *detail = log_escape(o->detail, strlen(o->detail));
 
-		g_string_append_printf(line, "failed: %s", escaped);
-		if (alert_sent >= 0) {
-			g_autofree char *alert = alert_name(alert_sent);
+		g_string_append_printf(line, "failed: %s%s%s", cause->sentence, *detail ? ": " : "",
+				       detail);
+		if (o->alert_sent >= 0) {
+			g_autofree char *alert = outcome_alert_name(o->alert_sent);
 
 			g_string_append_printf(line, "; alert %s sent", alert);
 		}
 	} else {
-		const char *cipher = gnutls_cipher_get_name(j->cipher);
+		const char *cipher = gnutls_cipher_get_name(o->cipher);
 
 		g_string_append_printf(line, "succeeded: cipher %s", cipher ? cipher : "unknown");
 	}
@@ -158,7 +159,9 @@ static void log_outcome(const struct job *j, int status, int alert_sent, const c
 		g_string_append_printf(line, ", key 0x%08x", (unsigned int)j->key);
 	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms",
 			       ((uint64_t)g_get_monotonic_time() - j->start) / 1000);
-	log_line(status ? LOG_WARNING : LOG_INFO, "%s", line->str);
+	if (o->cause != CAUSE_SUCCESS)
+		g_string_append_printf(line, " [%s]", cause->id);
+	log_line(o->cause == CAUSE_SUCCESS ? LOG_INFO : LOG_WARNING, "%s", line->str);
 }
 
 void jobs_stop_when_done(struct broker *b)
@@ -197,12 +200,10 @@ static void succeed(struct broker *b, struct job *j)
 	int r = tell_kernel(b, j, 0);
 
 	if (r == -EBUSY)
-		log_outcome(j, ETIMEDOUT, -1,
-			    "it was complete, but the kernel had given it up already");
+		outcome_set(&j->outcome, CAUSE_GIVEN_UP, NULL);
 	else if (r < 0)
-		log_outcome(j, -r, -1, "it was complete, but the kernel did not take the report");
-	else
-		log_outcome(j, 0, -1, NULL);
+		outcome_set(&j->outcome, CAUSE_DONE_REFUSED, "%s", g_strerror(-r));
+	log_outcome(j, &j->outcome);
 	stats_count(&b->stats, r == 0);
 	forget(b, j);
 }
@@ -210,11 +211,11 @@ static void succeed(struct broker *b, struct job *j)
 /* The kernel is told; a failure is in the log already. */
 static void report(struct broker *b, struct job *j)
 {
-	if (!j->status) {
+	if (j->outcome.cause == CAUSE_SUCCESS) {
 		succeed(b, j);
 		return;
 	}
-	tell_kernel(b, j, j->status);
+	tell_kernel(b, j, cause_info(j->outcome.cause)->status);
 	forget(b, j);
 }
 
@@ -226,17 +227,24 @@ void job_settled(void *owner)
 	report(j->broker, j);
 }
 
-void job_finish(struct broker *b, struct job *j, int status, const struct ipc_done *done,
-		const char *cause)
+void job_fail(struct broker *b, struct job *j, enum cause cause, const char *detail)
 {
-	uint64_t settled = j->start + (status ? FAILURE_USEC : SUCCESS_USEC);
+	struct outcome o = OUTCOME_INIT;
+
+	outcome_set(&o, cause, detail ? "%s" : NULL, detail);
+	job_finish(b, j, &o);
+}
+
+void job_finish(struct broker *b, struct job *j, const struct outcome *o)
+{
+	bool failed = o->cause != CAUSE_SUCCESS;
+	uint64_t settled = j->start + (failed ? FAILURE_USEC : SUCCESS_USEC);
 
 	detach(b, j);
 	deadlines_remove(&b->deadlines, &j->deadline);
-	j->status = status;
-	j->cipher = done ? done->cipher : 0;
-	if (status) {
-		log_outcome(j, status, done ? done->alert_sent : -1, cause);
+	j->outcome = *o;
+	if (failed) {
+		log_outcome(j, o);
 		stats_count(&b->stats, false);
 	}
 	if (j->side == HANDSHAKE_CLIENT || (uint64_t)g_get_monotonic_time() >= settled) {

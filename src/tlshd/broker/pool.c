@@ -117,11 +117,10 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	if (j->side == HANDSHAKE_CLIENT) {
 		r = keys_read(b->keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {
-			g_autofree char *cause =
-				g_strdup_printf("the key of its identity cannot be read: %s",
-						key_strerror(r));
-
-			job_finish(b, j, keys_status(r), NULL, cause);
+			job_fail(b, j,
+				 keys_status(r) == ENOKEY ? CAUSE_NAMED_KEY_MISSING
+							  : CAUSE_NAMED_KEY_UNREADABLE,
+				 key_strerror(r));
 			return 0;
 		}
 		g_strlcpy(m->job.identity, j->identity, sizeof(m->job.identity));
@@ -211,14 +210,18 @@ static void on_lookup(struct worker *w, struct job *j, const char *identity)
 
 static void on_done(struct broker *b, struct job *j, const struct ipc_done *done)
 {
-	if (!done->status && !j->key) {
-		job_finish(b, j, EIO, NULL, "a worker reported a success without a key");
+	struct outcome o = {
+		.cause = done->cause, .alert_sent = done->alert_sent, .cipher = done->cipher};
+
+	if (o.cause == CAUSE_SUCCESS && !j->key) {
+		job_fail(b, j, CAUSE_WORKER_LIED, "a success without a key");
 		return;
 	}
 	/* The module may have gone, or have come only now: make sure for the next one. */
-	if (done->status == ENOENT)
+	if (o.cause == CAUSE_NO_TLS_MODULE)
 		tls_module_need(j->sockfd);
-	job_finish(b, j, (int)done->status, done, done->cause);
+	g_strlcpy(o.detail, done->detail, sizeof(o.detail));
+	job_finish(b, j, &o);
 }
 
 /* A message of @w. Return: false when @w is gone after it. */
@@ -352,10 +355,7 @@ void worker_lost(struct worker *w, const char *cause)
 			pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0);
 	}
 	while ((link = w->jobs.head)) {
-		g_autofree char *text = g_strdup_printf("its worker is lost: %s",
-							cause ? cause : "");
-
-		job_finish(b, link->data, EIO, NULL, text);
+		job_fail(b, link->data, CAUSE_WORKER_LOST, cause);
 	}
 	if (!w->retired && !b->stopping) {
 		if (now() - w->born < RESPAWN_USEC)
@@ -374,7 +374,7 @@ void worker_late(struct job *j)
 		w->late = g_hash_table_new(NULL, NULL);
 	g_hash_table_add(w->late, GUINT_TO_POINTER(j->id));
 	set_mute(w, true);
-	job_finish(j->broker, j, ETIMEDOUT, NULL, "its worker did not come to it in time");
+	job_fail(j->broker, j, CAUSE_WORKER_LATE, NULL);
 }
 
 void worker_mute(void *owner)

@@ -92,13 +92,12 @@ static const char *check_fields(const union ipc_message *m)
 			       ? NULL
 			       : "an identity without end";
 	case IPC_DONE:
-		if (m->done.status > 4095)
-			return "a status that is no errno";
-		if (m->done.alert_sent < -1 || m->done.alert_sent > 255 ||
-		    m->done.alert_received < -1 || m->done.alert_received > 255)
+		if (!cause_is_of_worker(m->done.cause))
+			return "a cause that is not a worker's";
+		if (m->done.alert_sent < -1 || m->done.alert_sent > 255)
 			return "an alert that does not exist";
-		return is_string(m->done.cause, sizeof(m->done.cause)) ? NULL
-								       : "a cause without end";
+		return is_string(m->done.detail, sizeof(m->done.detail)) ? NULL
+									 : "a detail without end";
 	case IPC_LOG:
 		/* What is above an error goes to every terminal of the machine. */
 		if (m->log.priority < LOG_ERR || m->log.priority > LOG_DEBUG)

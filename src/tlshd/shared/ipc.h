@@ -9,6 +9,7 @@
 
 #include "common/identity.h"
 #include "common/secret.h"
+#include "tlshd/shared/outcome.h"
 
 /*
  * A worker that systemd starts gets SETTINGS first, on the socket it was started by, and with it the
@@ -64,14 +65,17 @@ struct ipc_lookup {
 	char identity[IDENTITY_MAX + 1];
 };
 
-/** struct ipc_done - a session's outcome; @cipher is GnuTLS's number, alerts are -1 for none. */
+/**
+ * struct ipc_done - a session's outcome, as in struct outcome: @cause is one of a worker's, @cipher
+ * GnuTLS's number, @alert_sent -1 for none.
+ */
 struct ipc_done {
 	struct ipc_header header;
-	uint32_t status;
+	uint32_t cause;
 	uint32_t cipher;
 	int32_t alert_sent;
-	int32_t alert_received;
-	char cause[IPC_TEXT_MAX + 1];
+	uint32_t pad;
+	char detail[OUTCOME_DETAIL_MAX];
 };
 
 struct ipc_log {

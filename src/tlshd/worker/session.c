@@ -3,8 +3,6 @@
 #include "tlshd/worker/session.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -35,14 +33,11 @@ struct session {
 	bool finished; /* GnuTLS is through; what is left is to send */
 	int io_errno; /* of the last receive or send that failed */
 	enum session_wait wait;
-	struct session_outcome outcome;
+	struct outcome outcome;
 };
 
 /* GnuTLS would take 16 MiB of one message, if that is the length a peer gives it. */
 #define RECEIVED_MAX (256 * 1024)
-
-/* What the peer did, where GnuTLS's own words would not tell an administrator. */
-static const char *const closed_by_peer = "the peer closed the connection";
 
 static int give_server_key(gnutls_session_t tls, const gnutls_datum_t *name, gnutls_datum_t *key)
 {
@@ -103,28 +98,29 @@ void engine_clear(struct engine *e)
 	credentials_clear(&e->credentials);
 }
 
-int psk_check(const struct engine *e, const char *identity, size_t len, char **why)
+int psk_check(const struct engine *e, const char *identity, size_t len, struct outcome *why)
 {
 	int hash = identity_hash(identity);
 
-	*why = NULL;
 	if (hash < 0) {
-		*why = g_strdup("the identity names a hash that does not exist");
+		outcome_set(why, CAUSE_KEY_LENGTH, "the identity names a hash that does not exist");
 		return -EKEYREJECTED;
 	}
 	if (hash == PSK_HASH_NONE) {
 		hash = psk_hash_of_size(len);
 		if (hash == PSK_HASH_NONE) {
-			*why = g_strdup_printf("its key has %zu bytes, a PSK has 32 or 48", len);
+			outcome_set(why, CAUSE_KEY_LENGTH,
+				    "the key has %zu bytes, a PSK has 32 or 48", len);
 			return -EKEYREJECTED;
 		}
 	} else if (psk_hash_size(hash) != len) {
-		*why = g_strdup_printf("its key has %zu bytes, its hash %s needs %zu", len,
-				       psk_hash_name(hash), psk_hash_size(hash));
+		outcome_set(why, CAUSE_KEY_LENGTH, "the key has %zu bytes, the hash %s needs %zu",
+			    len, psk_hash_name(hash), psk_hash_size(hash));
 		return -EKEYREJECTED;
 	}
 	if (!credentials_have(hash) && !e->sha384_compat) {
-		*why = g_strdup_printf(SHA384_NEEDS, gnutls_check_version(NULL));
+		outcome_set(why, CAUSE_SHA384_UNSUPPORTED, "this is %s",
+			    gnutls_check_version(NULL));
 		return -ENOTSUP;
 	}
 	return hash;
@@ -151,17 +147,6 @@ static int prepare(struct session *s)
 					      : (void *)e->credentials.client[binder]) < 0
 		       ? -ENOMEM
 		       : 0;
-}
-
-static void fail(struct session *s, int status, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static void fail(struct session *s, int status, const char *format, ...)
-{
-	va_list args;
-
-	s->outcome.status = status;
-	va_start(args, format);
-	vsnprintf(s->outcome.cause, sizeof(s->outcome.cause), format, args);
-	va_end(args);
 }
 
 /* Sends what is buffered. Return: 0, -EAGAIN, or another negative errno. */
@@ -267,12 +252,21 @@ static int open_tls(struct session *s)
 	return 0;
 }
 
-static void send_alert(struct session *s, gnutls_alert_description_t alert)
+static void send_alert_of(struct session *s, gnutls_alert_description_t alert)
 {
 	if (gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, alert) < 0)
 		return;
 	if (flush(s) == 0)
 		s->outcome.alert_sent = (int)alert;
+}
+
+/* The alert that goes with the outcome's cause. */
+static void send_alert(struct session *s)
+{
+	int alert = cause_info(s->outcome.cause)->alert;
+
+	if (alert != CAUSE_NO_ALERT)
+		send_alert_of(s, (gnutls_alert_description_t)alert);
 }
 
 struct session *session_new(const struct session_params *params)
@@ -282,7 +276,7 @@ struct session *session_new(const struct session_params *params)
 	s->params = *params;
 	s->params.identity = NULL;
 	s->params.psk = NULL;
-	s->outcome.alert_sent = s->outcome.alert_received = -1;
+	s->outcome = (struct outcome)OUTCOME_INIT;
 	s->out = g_byte_array_new();
 	if (params->side == HANDSHAKE_CLIENT) {
 		s->identity = g_strdup(params->identity);
@@ -322,20 +316,22 @@ static int collect_hello(struct session *s)
 			return -EAGAIN;
 		}
 		if (n < 0) {
-			fail(s, errno, "reading the ClientHello: %s", g_strerror(errno));
+			outcome_set(&s->outcome, CAUSE_CONNECTION_BROKE, "%s", g_strerror(errno));
 			return -EPROTO;
 		}
 		if (n == 0) {
-			fail(s, ECONNRESET, "%s %s", closed_by_peer,
-			     s->hello.raw->len ? "in the middle of its ClientHello"
-					       : "without a ClientHello");
+			if (s->hello.raw->len)
+				outcome_set(&s->outcome, CAUSE_PEER_CLOSED,
+					    "in the middle of its ClientHello");
+			else
+				outcome_set(&s->outcome, CAUSE_GONE_EARLY, NULL);
 			return -EPROTO;
 		}
 		if (hello_add(&s->hello, bytes, (size_t)n) < 0) {
-			fail(s, EPROTO, "the peer announces a ClientHello of more than %d bytes",
-			     HELLO_MAX);
+			outcome_set(&s->outcome, CAUSE_HELLO_TOO_LONG, "more than %d bytes",
+				    HELLO_MAX);
 			if (open_tls(s) == 0)
-				send_alert(s, GNUTLS_A_ILLEGAL_PARAMETER);
+				send_alert(s);
 			return -EPROTO;
 		}
 	}
@@ -346,10 +342,11 @@ static int collect_hello(struct session *s)
 static void fail_unknown(struct session *s)
 {
 	/* A key that is there but wrong says why; only plain absence is called unknown. */
-	if (!s->outcome.status)
-		fail(s, ENOKEY, "no key for any of the %zu identities that the peer offers",
-		     s->n_offered);
-	send_alert(s, GNUTLS_A_UNKNOWN_PSK_IDENTITY);
+	if (s->outcome.cause == CAUSE_SUCCESS)
+		outcome_set(&s->outcome, CAUSE_NO_KEY, "the peer offers %zu identities",
+			    s->n_offered);
+	/* The peer is not told more than that, whatever is wrong with the key. */
+	send_alert_of(s, GNUTLS_A_UNKNOWN_PSK_IDENTITY);
 }
 
 /* Asks for the next offered identity that could be in a keyring. */
@@ -364,11 +361,11 @@ static int look_up_next(struct session *s)
 		if (!len || len > IDENTITY_MAX || memchr(bytes, '\0', len)) {
 			g_autofree char *escaped = log_escape(bytes, MIN(len, (gsize)64));
 
-			fail(s, ENOKEY, "the peer offers an identity that %s (%zu bytes: \"%s\"%s)",
-			     !len		  ? "is empty"
-			     : len > IDENTITY_MAX ? "is longer than any key's"
-						  : "has a NUL in it",
-			     len, escaped, len > 64 ? "..." : "");
+			outcome_set(&s->outcome, CAUSE_BAD_IDENTITY, "it %s (%zu bytes: \"%s\"%s)",
+				    !len		 ? "is empty"
+				    : len > IDENTITY_MAX ? "is longer than any key's"
+							 : "has a NUL in it",
+				    len, escaped, len > 64 ? "..." : "");
 			continue;
 		}
 		if (log_level() >= 4) {
@@ -388,7 +385,6 @@ static int look_up_next(struct session *s)
 
 void session_give_key(struct session *s, int err, const secret *psk)
 {
-	g_autofree char *why = NULL;
 	int hash;
 
 	if (!s->looking_up)
@@ -396,23 +392,21 @@ void session_give_key(struct session *s, int err, const secret *psk)
 	s->looking_up = false;
 	if (err < 0) {
 		if (err == -ENOKEY)
-			fail(s, ENOKEY, "no key for this identity in the keyring");
+			outcome_set(&s->outcome, CAUSE_NO_KEY, NULL);
+		else if (err == -EKEYREVOKED || err == -EKEYEXPIRED)
+			outcome_set(&s->outcome, CAUSE_KEY_ENDED, "%s", key_strerror(err));
 		else
-			fail(s, err == -EKEYREVOKED || err == -EKEYEXPIRED ? ENOKEY : -err,
-			     "the key of this identity cannot be read: %s", key_strerror(err));
+			outcome_set(&s->outcome, CAUSE_KEY_UNREADABLE, "%s", key_strerror(err));
 		return;
 	}
-	hash = psk_check(s->params.engine, s->identity, psk->len, &why);
-	if (hash < 0) {
-		fail(s, -hash, "%s", why);
+	hash = psk_check(s->params.engine, s->identity, psk->len, &s->outcome);
+	if (hash < 0)
 		return;
-	}
 	log_debug(4, "job %u: a %s key was found", s->params.job, psk_hash_name(hash));
 	s->hash = hash;
 	secret_set(&s->psk, psk->data, psk->len);
 	s->chosen = true;
-	s->outcome.status = 0;
-	s->outcome.cause[0] = '\0';
+	outcome_set(&s->outcome, CAUSE_SUCCESS, NULL);
 }
 
 /*
@@ -421,30 +415,26 @@ void session_give_key(struct session *s, int err, const secret *psk)
  */
 static bool refuse_hello(struct session *s)
 {
-	gnutls_alert_description_t alert;
+	enum cause cause;
 
-	if (s->hello.raw->data[0] == RECORD_CHANGE_CIPHER_SPEC) { /* 5: not before a ClientHello */
-		fail(s, EPROTO, "the peer begins with a ChangeCipherSpec");
-		alert = GNUTLS_A_UNEXPECTED_MESSAGE;
-	} else if (!s->offer.well_formed) { /* GnuTLS shall find out what it is */
+	if (s->hello.raw->data[0] == RECORD_CHANGE_CIPHER_SPEC) /* 5: not before a ClientHello */
+		cause = CAUSE_UNEXPECTED_MESSAGE;
+	else if (!s->offer.well_formed) /* let GnuTLS find out what it is */
 		return false;
-	} else if (!s->offer.tls13) { /* 4.1.2, D.2 */
-		fail(s, EPROTO, "the peer offers no TLS 1.3");
-		alert = GNUTLS_A_PROTOCOL_VERSION;
-	} else if (!s->n_offered) {
-		fail(s, EPROTO, "the peer offers no pre-shared key");
-		alert = GNUTLS_A_HANDSHAKE_FAILURE;
-	} else if (!s->offer.psk_modes) { /* 4.2.9 */
-		fail(s, EPROTO, "the peer offers a pre-shared key and no mode of its exchange");
-		alert = GNUTLS_A_MISSING_EXTENSION;
-	} else if (!s->offer.psk_dhe) {
-		fail(s, EPROTO, "the peer offers pre-shared keys without (EC)DHE only");
-		alert = GNUTLS_A_HANDSHAKE_FAILURE;
-	} else {
+	else if (!s->offer.tls13) /* 4.1.2, D.2 */
+		cause = CAUSE_NO_TLS13;
+	else if (!s->n_offered)
+		cause = CAUSE_NO_PSK;
+	else if (!s->offer.psk_modes) /* 4.2.9 */
+		cause = CAUSE_NO_PSK_MODE;
+	else if (!s->offer.psk_dhe)
+		cause = CAUSE_PSK_WITHOUT_DHE;
+	else
 		return false;
-	}
+	outcome_set(&s->outcome, cause,
+		    cause == CAUSE_UNEXPECTED_MESSAGE ? "it begins with a ChangeCipherSpec" : NULL);
 	if (open_tls(s) == 0)
-		send_alert(s, alert);
+		send_alert(s);
 	return true;
 }
 
@@ -467,7 +457,7 @@ static int begin_server(struct session *s)
 	if (r < 0)
 		return r;
 	if (open_tls(s) < 0) {
-		fail(s, ENOMEM, "no memory for a TLS session");
+		outcome_set(&s->outcome, CAUSE_NO_MEMORY, "for a TLS session");
 		return -EPROTO;
 	}
 	if (s->n_offered && !s->chosen) {
@@ -478,9 +468,8 @@ static int begin_server(struct session *s)
 		s->hash = PSK_HASH_SHA256;
 	r = prepare(s);
 	if (r < 0) {
-		fail(s, -r, "the system's crypto policy leaves no cipher for a %s PSK",
-		     psk_hash_name(s->hash));
-		send_alert(s, GNUTLS_A_HANDSHAKE_FAILURE);
+		outcome_set(&s->outcome, CAUSE_POLICY, "a %s PSK", psk_hash_name(s->hash));
+		send_alert(s);
 		return -EPROTO;
 	}
 	return 0;
@@ -488,77 +477,57 @@ static int begin_server(struct session *s)
 
 static int begin_client(struct session *s)
 {
-	g_autofree char *why = NULL;
-	int hash = psk_check(s->params.engine, s->identity, s->psk.len, &why);
+	int hash = psk_check(s->params.engine, s->identity, s->psk.len, &s->outcome);
 	int r;
 
-	if (hash < 0) {
-		fail(s, -hash, "%s", why);
+	if (hash < 0)
 		return -EPROTO;
-	}
 	s->hash = hash;
 	s->chosen = true;
 	if (open_tls(s) < 0) {
-		fail(s, ENOMEM, "no memory for a TLS session");
+		outcome_set(&s->outcome, CAUSE_NO_MEMORY, "for a TLS session");
 		return -EPROTO;
 	}
 	r = prepare(s);
 	if (r < 0) {
-		fail(s, -r, "the system's crypto policy leaves no cipher for a %s PSK",
-		     psk_hash_name(s->hash));
+		outcome_set(&s->outcome, CAUSE_POLICY, "a %s PSK", psk_hash_name(s->hash));
 		return -EPROTO;
 	}
 	return 0;
 }
 
-/* GnuTLS has GNUTLS_A_DECRYPT_ERROR. */
-char *alert_name(int alert)
-{
-	const char *name = gnutls_alert_get_strname((gnutls_alert_description_t)alert);
-
-	if (!name)
-		return g_strdup_printf("%d", alert);
-	if (g_str_has_prefix(name, "GNUTLS_A_"))
-		name += strlen("GNUTLS_A_");
-	return g_ascii_strdown(name, -1);
-}
-
 static void fail_on_alert(struct session *s)
 {
-	gnutls_alert_description_t alert = gnutls_alert_get(s->tls);
-	g_autofree char *name = alert_name((int)alert);
-	const char *hint = "";
-	int status = EPROTO;
+	int alert = (int)gnutls_alert_get(s->tls);
+	g_autofree char *name = outcome_alert_name(alert);
+	enum cause cause = CAUSE_PEER_ALERT;
 
-	s->outcome.alert_received = (int)alert;
-	switch ((int)alert) {
+	switch (alert) {
 	case GNUTLS_A_UNKNOWN_PSK_IDENTITY:
-		status = EKEYREJECTED;
-		hint = ": it has no key for this identity";
+		cause = CAUSE_PEER_KNOWS_NO_KEY;
 		break;
 	case GNUTLS_A_DECRYPT_ERROR:
-		status = EKEYREJECTED;
-		hint = ": its key for this identity is another one";
+		cause = CAUSE_PEER_HAS_OTHER_KEY;
 		break;
 	case GNUTLS_A_ILLEGAL_PARAMETER:
 		/* OpenSSL's and GnuTLS's word for a wrong binder, and for much else. */
-		hint = s->params.side == HANDSHAKE_CLIENT
-			       ? ": its key for this identity may be another one"
-			       : "";
+		if (s->params.side == HANDSHAKE_CLIENT)
+			cause = CAUSE_PEER_REFUSES_PARAMETER;
 		break;
 	case GNUTLS_A_HANDSHAKE_FAILURE:
-		hint = ": we have no cipher, group or key in common";
+		cause = CAUSE_PEER_FINDS_NOTHING_IN_COMMON;
 		break;
 	default:
 		break;
 	}
-	fail(s, status, "the peer sent the alert %s%s", name, hint);
+	outcome_set(&s->outcome, cause, "the peer sent the alert %s", name);
 }
 
 /* Turns GnuTLS's error into the outcome, and sends the alert that goes with it. */
 static void fail_on_error(struct session *s, int err)
 {
 	bool server = s->params.side == HANDSHAKE_SERVER;
+	const char *text = gnutls_strerror(err);
 	int alert, level;
 
 	if (err == GNUTLS_E_FATAL_ALERT_RECEIVED) {
@@ -566,25 +535,23 @@ static void fail_on_error(struct session *s, int err)
 		return;
 	}
 	if (s->eof || err == GNUTLS_E_SESSION_EOF) { /* or close_notify, which is no error */
-		fail(s, ECONNRESET, "%s in the middle of the handshake", closed_by_peer);
+		outcome_set(&s->outcome, CAUSE_PEER_CLOSED, NULL);
 		return;
 	}
 	if (s->received > RECEIVED_MAX) {
-		fail(s, EPROTO, "the peer sends more than any handshake has");
-		send_alert(s, GNUTLS_A_UNEXPECTED_MESSAGE);
+		outcome_set(&s->outcome, CAUSE_TOO_MUCH, NULL);
+		send_alert(s);
 		return;
 	}
 	if (err == GNUTLS_E_PULL_ERROR || err == GNUTLS_E_PUSH_ERROR) {
-		fail(s, s->io_errno, "the connection broke in the middle of the handshake: %s",
-		     g_strerror(s->io_errno));
+		outcome_set(&s->outcome, CAUSE_CONNECTION_BROKE, "%s", g_strerror(s->io_errno));
 		return;
 	}
 	/* The binder is checked before anything of ours is sent. */
 	if (server && s->key_asked && err == GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER && !s->received &&
 	    !s->out->len) {
-		fail(s, EKEYREJECTED,
-		     "the peer's key for this identity is another one (wrong binder)");
-		send_alert(s, GNUTLS_A_DECRYPT_ERROR);
+		outcome_set(&s->outcome, CAUSE_WRONG_KEY, NULL);
+		send_alert(s);
 		return;
 	}
 	switch (err) {
@@ -592,36 +559,37 @@ static void fail_on_error(struct session *s, int err)
 	case GNUTLS_E_NO_COMMON_KEY_SHARE:
 	case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
 	case GNUTLS_E_NO_PRIORITIES_WERE_SET:
-		fail(s, EPROTO, "no cipher, group or PSK mode in common with the peer (%s)",
-		     gnutls_strerror(err));
-		send_alert(s, GNUTLS_A_HANDSHAKE_FAILURE);
+		outcome_set(&s->outcome, CAUSE_NOTHING_IN_COMMON, "%s", text);
+		send_alert(s);
 		return;
 	case GNUTLS_E_TOO_MANY_EMPTY_PACKETS: /* so it calls a flood of ChangeCipherSpec */
-		fail(s, EPROTO, "%s", gnutls_strerror(err));
-		send_alert(s, GNUTLS_A_UNEXPECTED_MESSAGE);
+		outcome_set(&s->outcome, CAUSE_UNEXPECTED_MESSAGE, "%s", text);
+		send_alert(s);
 		return;
 	case GNUTLS_E_UNKNOWN_CIPHER_SUITE:
-		fail(s, EPROTO, "%s", gnutls_strerror(err));
 		/* A server chooses among what we have offered. */
-		send_alert(s, server ? GNUTLS_A_HANDSHAKE_FAILURE : GNUTLS_A_ILLEGAL_PARAMETER);
+		outcome_set(&s->outcome, server ? CAUSE_NOTHING_IN_COMMON : CAUSE_ILLEGAL_PARAMETER,
+			    "%s", text);
+		send_alert(s);
 		return;
 	case GNUTLS_E_RECEIVED_ILLEGAL_EXTENSION:
-		fail(s, EPROTO, "%s", gnutls_strerror(err));
 		if (server) { /* unsupported_extension is for those that were not asked for */
-			send_alert(s, GNUTLS_A_ILLEGAL_PARAMETER);
+			outcome_set(&s->outcome, CAUSE_ILLEGAL_PARAMETER, "%s", text);
+			send_alert(s);
 			return;
 		}
 		break;
 	case GNUTLS_E_MEMORY_ERROR:
-		fail(s, ENOMEM, "no memory");
-		break;
+		outcome_set(&s->outcome, CAUSE_NO_MEMORY, NULL);
+		send_alert(s);
+		return;
 	default:
-		fail(s, EPROTO, "%s", gnutls_strerror(err));
 		break;
 	}
+	outcome_set(&s->outcome, CAUSE_TLS_ERROR, "%s", text);
 	alert = gnutls_error_to_alert(err, &level);
 	if (alert >= 0)
-		send_alert(s, (gnutls_alert_description_t)alert);
+		send_alert_of(s, (gnutls_alert_description_t)alert);
 }
 
 /* GnuTLS was told all this; a handshake that came out otherwise is not ours. */
@@ -658,7 +626,7 @@ int session_step(struct session *s)
 			return -EAGAIN;
 		}
 		if (sent < 0) {
-			fail(s, -sent, "sending to the peer: %s", g_strerror(-sent));
+			outcome_set(&s->outcome, CAUSE_CONNECTION_BROKE, "%s", g_strerror(-sent));
 			return -EPROTO;
 		}
 	}
@@ -673,13 +641,13 @@ int session_step(struct session *s)
 		return -EPROTO;
 	}
 	if (!is_as_agreed(s)) {
-		fail(s, EPROTO, "the handshake ended as %s, which is not what we asked for",
-		     gnutls_protocol_get_name(gnutls_protocol_get_version(s->tls)));
+		outcome_set(&s->outcome, CAUSE_NOT_AS_AGREED, "%s",
+			    gnutls_protocol_get_name(gnutls_protocol_get_version(s->tls)));
 		return -EPROTO;
 	}
 	/* What GnuTLS has read already would never reach the kernel. */
 	if (gnutls_record_check_pending(s->tls) > 0) {
-		fail(s, EPROTO, "the peer sent data before the kernel could take it");
+		outcome_set(&s->outcome, CAUSE_EARLY_DATA, NULL);
 		return -EPROTO;
 	}
 	s->outcome.cipher = gnutls_cipher_get(s->tls);
@@ -696,14 +664,9 @@ enum session_wait session_wait(const struct session *s)
 	return s->wait;
 }
 
-const struct session_outcome *session_outcome(const struct session *s)
+const struct outcome *session_outcome(const struct session *s)
 {
 	return &s->outcome;
-}
-
-const char *session_identity(const struct session *s)
-{
-	return s->identity;
 }
 
 gnutls_session_t session_gnutls(const struct session *s)

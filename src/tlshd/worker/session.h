@@ -7,6 +7,7 @@
 
 #include "common/secret.h"
 #include "netlink/upcall.h"
+#include "tlshd/shared/outcome.h"
 #include "tlshd/worker/credentials.h"
 #include "tlshd/worker/policy.h"
 
@@ -29,33 +30,19 @@ struct engine {
 int engine_init(struct engine *e, bool sha384_compat, char **why);
 void engine_clear(struct engine *e);
 
-/** psk_check() - can a key of @len bytes be the one of @identity, with this engine?
+/**
+ * psk_check() - can a key of @len bytes be the one of @identity, with this engine?
+ * @why: on failure its cause and detail are set
  *
- * Return: its hash; -EKEYREJECTED when the length does not fit, -ENOTSUP when the library
- * cannot do the hash; @why gets a sentence either way, to be freed by g_free().
+ * Return: its hash; -EKEYREJECTED when the length does not fit; -ENOTSUP when the library cannot do
+ * the hash.
  */
-int psk_check(const struct engine *e, const char *identity, size_t len, char **why);
+int psk_check(const struct engine *e, const char *identity, size_t len, struct outcome *why);
 
 enum session_wait {
 	SESSION_WAIT_READ, /* for bytes of the peer */
 	SESSION_WAIT_WRITE, /* for room to send */
 	SESSION_WAIT_KEY, /* for session_give_key() */
-};
-
-/**
- * struct session_outcome - how it went.
- * @status: 0, or the positive errno for the kernel: EKEYREJECTED and ENOKEY for a wrong or
- *	missing key only, for the NVMe host never tries again after them
- * @alert_sent, @alert_received: the alert's number, -1 for none
- * @cipher: of a success
- * @cause: of a failure, a sentence; bytes of the peer are escaped in it
- */
-struct session_outcome {
-	int status;
-	int alert_sent;
-	int alert_received;
-	gnutls_cipher_algorithm_t cipher;
-	char cause[320];
 };
 
 struct session;
@@ -106,13 +93,7 @@ enum session_wait session_wait(const struct session *s);
 void session_give_key(struct session *s, int err, const secret *psk);
 
 /** session_outcome() - the outcome, borrowed from @s. */
-const struct session_outcome *session_outcome(const struct session *s);
-
-/** session_identity() - the identity agreed on, or the last one tried; NULL for none. */
-const char *session_identity(const struct session *s);
+const struct outcome *session_outcome(const struct session *s);
 
 /** session_gnutls() - GnuTLS's session of a handshake that is complete, for its keys. */
 gnutls_session_t session_gnutls(const struct session *s);
-
-/** alert_name() - an alert as RFC 8446 writes it, "decrypt_error", to be freed by g_free(). */
-char *alert_name(int alert);

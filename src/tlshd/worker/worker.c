@@ -97,7 +97,7 @@ static void connection_free(void *ptr)
 }
 
 /* Reports and forgets @c. */
-static void finish(struct connection *c, const struct session_outcome *o)
+static void finish(struct connection *c, const struct outcome *o)
 {
 	struct worker *w = c->worker;
 	union ipc_message m;
@@ -105,11 +105,10 @@ static void finish(struct connection *c, const struct session_outcome *o)
 	memset(&m.done, 0, sizeof(m.done));
 	m.header.type = IPC_DONE;
 	m.header.job = c->job;
-	m.done.status = (uint32_t)o->status;
+	m.done.cause = o->cause;
 	m.done.cipher = o->cipher;
 	m.done.alert_sent = o->alert_sent;
-	m.done.alert_received = o->alert_received;
-	g_strlcpy(m.done.cause, o->cause, sizeof(m.done.cause));
+	g_strlcpy(m.done.detail, o->detail, sizeof(m.done.detail));
 	tell(w->sock, &m); /* first, for the kernel's consumer waits */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
 	if (!g_hash_table_size(w->jobs) && w->untrimmed >= TRIM_FROM) {
@@ -118,28 +117,24 @@ static void finish(struct connection *c, const struct session_outcome *o)
 	}
 }
 
-static void fail(struct connection *c, int status, const char *cause)
+static void fail(struct connection *c, enum cause cause, const char *detail)
 {
-	struct session_outcome o = {.status = status, .alert_sent = -1, .alert_received = -1};
+	struct outcome o = OUTCOME_INIT;
 
-	g_strlcpy(o.cause, cause, sizeof(o.cause));
+	outcome_set(&o, cause, detail ? "%s" : NULL, detail);
 	finish(c, &o);
 }
 
 static void complete(struct connection *c)
 {
-	struct session_outcome o = *session_outcome(c->session);
+	struct outcome o = *session_outcome(c->session);
 	const char *what;
 	int r = ktls_start(c->fd, session_gnutls(c->session), &what);
 
-	if (r < 0) {
-		o.status = -r;
-		if (r == -ENOENT)
-			g_strlcpy(o.cause, "kTLS: the kernel's tls module is not loaded",
-				  sizeof(o.cause));
-		else
-			snprintf(o.cause, sizeof(o.cause), "kTLS: %s: %s", what, g_strerror(-r));
-	}
+	if (r == -ENOENT)
+		outcome_set(&o, CAUSE_NO_TLS_MODULE, NULL);
+	else if (r < 0)
+		outcome_set(&o, CAUSE_KTLS, "%s: %s", what, g_strerror(-r));
 	finish(c, &o);
 }
 
@@ -174,7 +169,7 @@ static void step(struct connection *c)
 		return;
 	if (wait_for_peer(c, session_wait(c->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) <
 	    0) {
-		fail(c, ENOMEM, "a worker has no memory to wait for the socket");
+		fail(c, CAUSE_NO_MEMORY, "to wait for the socket");
 		return;
 	}
 	if (!c->ran) {
@@ -209,8 +204,7 @@ static void on_deadline(void *owner)
 	struct connection *c = owner;
 
 	/* No alert: the peer may not even be speaking TLS. */
-	fail(c, ETIMEDOUT,
-	     c->ran ? "the peer did not go on in time" : "the handshake did not run in time");
+	fail(c, c->ran ? CAUSE_PEER_STALLED : CAUSE_NOT_RUN, NULL);
 }
 
 static void take_job(struct worker *w, const struct ipc_job *job, int fd)
@@ -236,7 +230,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	w->untrimmed++;
 	deadlines_add(&w->deadlines, &c->deadline);
 	if (fd < 0) {
-		fail(c, EMFILE, "a worker has no descriptor left for the socket");
+		fail(c, CAUSE_NO_DESCRIPTOR, NULL);
 		return;
 	}
 	if (c->deadline.at <= (uint64_t)g_get_monotonic_time()) { /* nobody waits for it any more */

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Why a handshake ended: every ending has a name, and everything that follows from it is here. */
+#include "tlshd/shared/cause.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* RFC 8446, section 6. */
+enum {
+	UNEXPECTED_MESSAGE = 10,
+	HANDSHAKE_FAILURE = 40,
+	ILLEGAL_PARAMETER = 47,
+	DECRYPT_ERROR = 51,
+	PROTOCOL_VERSION = 70,
+	INTERNAL_ERROR = 80,
+	MISSING_EXTENSION = 109,
+	UNKNOWN_PSK_IDENTITY = 115,
+};
+
+#define NO CAUSE_NO_ALERT
+#define BROKER false
+#define WORKER true
+
+#define COMPARE \
+	"compare \"nvme-tls list\" on both sides: host NQN, subsystem NQN, version and hash must be equal to the letter"
+#define SAME_PSK \
+	"insert the same configured PSK on both sides, derived the same way (--compat in nvme-tls(8))"
+#define MORE_TIME \
+	"grant more time (parameter tls_handshake_timeout of nvme_tcp and nvmet_tcp) or more CPUs"
+#define NEWER_PEER "the peer's TLS library or its settings have to change"
+#define PEERS_LOG "look at the peer's log"
+#define OUR_LOG "the log says what happened to the worker"
+
+static const struct cause_info causes[CAUSE_N] = {
+	[CAUSE_SUCCESS] = {"success", 0, NO, WORKER, "succeeded", ""},
+
+	[CAUSE_NO_KEY] = {"no-key", ENOKEY, UNKNOWN_PSK_IDENTITY, WORKER,
+			  "no key for this identity in the keyring", COMPARE},
+	[CAUSE_BAD_IDENTITY] = {"bad-identity", ENOKEY, UNKNOWN_PSK_IDENTITY, WORKER,
+				"the peer offers an identity that no key can have", COMPARE},
+	[CAUSE_KEY_ENDED] = {"key-ended", ENOKEY, UNKNOWN_PSK_IDENTITY, WORKER,
+			     "the key of this identity has been revoked or has expired",
+			     "insert a new one with \"nvme-tls insert\""},
+	[CAUSE_KEY_UNREADABLE] = {"key-unreadable", EACCES, INTERNAL_ERROR, WORKER,
+				  "the key of this identity cannot be read",
+				  "insert the key anew with \"nvme-tls insert\", as root"},
+	[CAUSE_KEY_LENGTH] = {"key-length", EKEYREJECTED, UNKNOWN_PSK_IDENTITY, WORKER,
+			      "the key of this identity does not fit the identity's hash",
+			      "insert the key anew with \"nvme-tls insert\""},
+	[CAUSE_WRONG_KEY] = {"wrong-key", EKEYREJECTED, DECRYPT_ERROR, WORKER,
+			     "the peer's key for this identity is another one (wrong binder)",
+			     SAME_PSK},
+	[CAUSE_SHA384_UNSUPPORTED] =
+		{"sha384-unsupported", EOPNOTSUPP, INTERNAL_ERROR, WORKER,
+		 "a SHA-384 PSK needs GnuTLS 3.8.11 or newer",
+		 "use a SHA-256 key (\"nvme-tls gen --hmac 1\") or update GnuTLS; only to migrate from ktls-utils set psk.sha384_compat=true in [authenticate] of tlshd.conf on both sides"},
+	[CAUSE_NO_KEY_NAMED] =
+		{"no-key-named", ENOKEY, NO, BROKER, "the kernel names no key for this connection",
+		 "insert a key for the host and the subsystem with \"nvme-tls insert\""},
+	[CAUSE_NAMED_KEY_MISSING] =
+		{"named-key-missing", ENOKEY, NO, BROKER,
+		 "the key that the kernel names is not there any more",
+		 "insert the key anew with \"nvme-tls insert\" and connect again"},
+	[CAUSE_NAMED_KEY_UNREADABLE] = {"named-key-unreadable", EACCES, NO, BROKER,
+					"the key that the kernel names cannot be read",
+					"insert the key anew with \"nvme-tls insert\", as root"},
+
+	[CAUSE_NOT_TLS] = {"not-tls", EPROTO, NO, WORKER, "the peer does not speak TLS",
+			   "connect with \"nvme connect --tls\""},
+	[CAUSE_NO_TLS13] = {"no-tls13", EPROTO, PROTOCOL_VERSION, WORKER,
+			    "the peer offers no TLS 1.3", NEWER_PEER},
+	[CAUSE_NO_PSK] = {"no-psk", EPROTO, HANDSHAKE_FAILURE, WORKER,
+			  "the peer offers no pre-shared key",
+			  "the peer is no NVMe/TCP host, or has no key for this subsystem"},
+	[CAUSE_NO_PSK_MODE] = {"no-psk-mode", EPROTO, MISSING_EXTENSION, WORKER,
+			       "the peer offers a pre-shared key and no mode of its exchange",
+			       NEWER_PEER},
+	[CAUSE_PSK_WITHOUT_DHE] = {"psk-without-dhe", EPROTO, HANDSHAKE_FAILURE, WORKER,
+				   "the peer offers pre-shared keys without (EC)DHE only",
+				   NEWER_PEER},
+	[CAUSE_NOTHING_IN_COMMON] = {"nothing-in-common", EPROTO, HANDSHAKE_FAILURE, WORKER,
+				     "no cipher, group or PSK mode in common with the peer",
+				     "widen the crypto policy of either side"},
+	[CAUSE_POLICY] = {"policy", EOPNOTSUPP, HANDSHAKE_FAILURE, WORKER,
+			  "the system's crypto policy leaves no cipher for this key",
+			  "widen the system's crypto policy, or use a key of the other hash"},
+	[CAUSE_UNEXPECTED_MESSAGE] = {"unexpected-message", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+				      "the peer sends a message that has no place here",
+				      NEWER_PEER},
+	[CAUSE_ILLEGAL_PARAMETER] = {"illegal-parameter", EPROTO, ILLEGAL_PARAMETER, WORKER,
+				     "the peer sends a value that TLS forbids", NEWER_PEER},
+	[CAUSE_HELLO_TOO_LONG] = {"hello-too-long", EPROTO, ILLEGAL_PARAMETER, WORKER,
+				  "the peer announces a ClientHello that is too long", NEWER_PEER},
+	[CAUSE_TOO_MANY_RECORDS] = {"too-many-records", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+				    "the peer cuts its ClientHello into too many records",
+				    NEWER_PEER},
+	[CAUSE_TOO_MUCH] = {"too-much", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+			    "the peer sends more than any handshake has", NEWER_PEER},
+	[CAUSE_EARLY_DATA] = {"early-data", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+			      "the peer sent data before the kernel could take it", NEWER_PEER},
+	[CAUSE_TLS_ERROR] = {"tls-error", EPROTO, NO, WORKER,
+			     "the peer's side of the handshake is not acceptable", NEWER_PEER},
+	[CAUSE_NOT_AS_AGREED] = {"not-as-agreed", EPROTO, INTERNAL_ERROR, WORKER,
+				 "the handshake ended as something that was not asked for",
+				 "report this as a bug of tlshd"},
+
+	[CAUSE_PEER_KNOWS_NO_KEY] = {"peer-knows-no-key", EKEYREJECTED, NO, WORKER,
+				     "the peer has no key for this identity", COMPARE},
+	[CAUSE_PEER_HAS_OTHER_KEY] = {"peer-has-other-key", EKEYREJECTED, NO, WORKER,
+				      "the peer's key for this identity is another one", SAME_PSK},
+	[CAUSE_PEER_REFUSES_PARAMETER] =
+		{"peer-refuses-parameter", EPROTO, NO, WORKER,
+		 "the peer does not accept what we sent; its key for this identity may be another one",
+		 SAME_PSK},
+	[CAUSE_PEER_FINDS_NOTHING_IN_COMMON] =
+		{"peer-finds-nothing-in-common", EPROTO, NO, WORKER,
+		 "the peer has no cipher, group or key in common with us",
+		 "widen the crypto policy of either side, or give the peer the key"},
+	[CAUSE_PEER_ALERT] = {"peer-alert", EPROTO, NO, WORKER, "the peer sent an alert",
+			      PEERS_LOG},
+
+	[CAUSE_SILENT_PEER] =
+		{"silent-peer", ETIMEDOUT, NO, BROKER, "the peer has not sent a byte in time",
+		 "connect with \"nvme connect --tls\"; if the peer does, look at the network and the peer's log"},
+	[CAUSE_GONE_EARLY] = {"gone-early", ECONNRESET, NO, WORKER,
+			      "the peer closed the connection without a ClientHello",
+			      "a port scan or a health check does this; otherwise " PEERS_LOG},
+	[CAUSE_PEER_CLOSED] = {"peer-closed", ECONNRESET, NO, WORKER,
+			       "the peer closed the connection in the middle of the handshake",
+			       PEERS_LOG},
+	[CAUSE_CONNECTION_BROKE] = {"connection-broke", ECONNRESET, NO, WORKER,
+				    "the connection broke in the middle of the handshake",
+				    "look at the network and the peer's log"},
+	[CAUSE_PEER_STALLED] = {"peer-stalled", ETIMEDOUT, NO, WORKER,
+				"the peer did not go on in time",
+				"look at the peer's load and log; " MORE_TIME},
+	[CAUSE_CROWDED_OUT] =
+		{"crowded-out", ECONNABORTED, NO, WORKER,
+		 "the peer had not finished its ClientHello when others needed the room",
+		 "find out who opens so many connections; honest peers try again"},
+	[CAUSE_GIVEN_UP] = {"given-up", ETIMEDOUT, NO, BROKER,
+			    "it was complete, but the kernel had given it up already", MORE_TIME},
+
+	[CAUSE_NO_ROOM] = {"no-room", ETIMEDOUT, NO, BROKER, "no worker had room for it in time",
+			   MORE_TIME},
+	[CAUSE_NOT_RUN] = {"not-run", ETIMEDOUT, NO, WORKER, "the handshake did not run in time",
+			   MORE_TIME},
+	[CAUSE_WORKER_LATE] = {"worker-late", ETIMEDOUT, NO, BROKER,
+			       "its worker did not come to it in time", MORE_TIME},
+	[CAUSE_WORKER_LOST] = {"worker-lost", EIO, NO, BROKER, "its worker is lost", OUR_LOG},
+	[CAUSE_WORKER_LIED] =
+		{"worker-lied", EIO, NO, BROKER, "its worker reported what is not so",
+		 "treat the worker as taken over by the peer: keep the log, look at the peer"},
+	[CAUSE_NO_WORKER] = {"no-worker", EIO, NO, BROKER, "there is no worker to run it",
+			     "the log says why no worker could be started"},
+	[CAUSE_NO_MEMORY] = {"no-memory", ENOMEM, INTERNAL_ERROR, WORKER,
+			     "a worker has no memory for it",
+			     "raise MemoryMax= of the unit, or the machine's memory"},
+	[CAUSE_NO_DESCRIPTOR] = {"no-descriptor", EIO, NO, WORKER,
+				 "a worker has no descriptor left for the socket",
+				 "raise LimitNOFILE= of tlshd-worker@.service"},
+	[CAUSE_NO_TLS_MODULE] = {"no-tls-module", EIO, NO, WORKER,
+				 "the kernel's tls module is not loaded", "modprobe tls"},
+	[CAUSE_KTLS] = {"ktls", EIO, NO, WORKER, "the kernel does not take the traffic keys",
+			"report this as a bug of tlshd, with the kernel's version"},
+	[CAUSE_STOPPING] = {"stopping", ECONNABORTED, NO, BROKER, "tlshd is stopping",
+			    "the peer may try again"},
+
+	[CAUSE_BAD_REQUEST] = {"bad-request", EPROTO, NO, BROKER,
+			       "the kernel's request is malformed",
+			       "report this as a bug of tlshd, with the kernel's version"},
+	[CAUSE_UNSUPPORTED_AUTH] = {"unsupported-auth", EOPNOTSUPP, NO, BROKER,
+				    "the kernel asks for a kind of authentication that we do not do",
+				    "tlshd does pre-shared keys only"},
+	[CAUSE_DONE_REFUSED] = {"done-refused", EIO, NO, BROKER,
+				"it was complete, but the kernel did not take the report",
+				"report this as a bug of tlshd, with the kernel's version"},
+};
+
+const struct cause_info *cause_info(enum cause cause)
+{
+	return &causes[cause];
+}
+
+bool cause_is_of_worker(unsigned int cause)
+{
+	return cause < CAUSE_N && causes[cause].of_worker;
+}
+
+int cause_from_id(const char *id)
+{
+	for (int c = 0; c < CAUSE_N; c++)
+		if (strcmp(causes[c].id, id) == 0)
+			return c;
+	return -1;
+}
