@@ -12,6 +12,18 @@
 #define HOST "nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36"
 #define ZERO_KEY "NVMeTLSkey-1:01:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACtVQoZ:"
 
+/* Whose keys every derivation of the field was seen to make. */
+#define SEEN_KEY "NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ:"
+
+static char *to_hex(const secret *s)
+{
+	GString *hex = g_string_new(NULL);
+
+	for (size_t i = 0; i < s->len; i++)
+		g_string_append_printf(hex, "%02x", s->data[i]);
+	return g_string_free(hex, FALSE);
+}
+
 static void derives(const interchange *configured, const struct psk_recipe *recipe,
 		    const char *expected_identity, const char *expected_base64)
 {
@@ -31,7 +43,7 @@ static void derives(const interchange *configured, const struct psk_recipe *reci
 
 static void version_1_derives_what_nvme_cli_derives(void **state)
 {
-	const struct psk_recipe recipe = {HOST, "nqn.io-1", 1, false};
+	const struct psk_recipe recipe = {HOST, "nqn.io-1", 1, PSK_RFC8446};
 	g_auto(interchange) ic = {0};
 
 	assert_int_equal(interchange_parse(ZERO_KEY, &ic, NULL), 0);
@@ -42,7 +54,7 @@ static void version_1_derives_what_nvme_cli_derives(void **state)
 
 static void compat_derives_what_older_nvme_cli_derives(void **state)
 {
-	const struct psk_recipe recipe = {HOST, "nqn.io-1", 1, true};
+	const struct psk_recipe recipe = {HOST, "nqn.io-1", 1, PSK_COMPAT_2_11};
 	g_auto(interchange) ic = {0};
 
 	assert_int_equal(interchange_parse(ZERO_KEY, &ic, NULL), 0);
@@ -51,13 +63,71 @@ static void compat_derives_what_older_nvme_cli_derives(void **state)
 		"V2K0d0A/WcZKA8Swb9w0bq5QyoAXslg9B5tAQQeTkffLJqXN");
 }
 
+static void every_derivation_makes_the_bytes_seen_in_its_programs(void **state)
+{
+	static const struct {
+		enum psk_derivation derivation;
+		const char *version_0, *digest, *version_1; /* keys in hex */
+	} vectors[] = {
+		{PSK_RFC8446, "a4f5f3caf8a844fddfa2162752a960ba822f8dd301a284679b4e8453fc90239f",
+		 "RS6A9acxJZcl/xPdUsIUIBTqK7zQWgEaBU/idApk3Xk=",
+		 "855359deb78f0a99e23830315c910ceb725aeadd7ef81919cc21ff8fe418eaaf"},
+		{PSK_COMPAT_2_11,
+		 "4df8c5589afc5763cb1b7ecdbff781cd74843a47c6e604ed1f25868942a96b63",
+		 "mvY6h4XOUk/2+OEeWEocCqyPM9F2l9jgrdHTKcJCKzA=",
+		 "71f35d9057e8bc1580305e9c2b4952374bd7f2a0e0da9b8dc242fe400d6ac808"},
+		{PSK_COMPAT_2_7, "4df8c5589afc5763cb1b7ecdbff781cd74843a47c6e604ed1f25868942a96b63",
+		 "mvY6h4XOUk/2+OEeWEocCqyPM9F2l9jgrdHTKcJCKzA=",
+		 "ccf1f66b17ad7152463f0da8eb424af36716e5c8bf5df153882940a61b189d1a"},
+		{PSK_COMPAT_2_7_OPENSSL_3_0,
+		 "e92f708b3c6c7e1e17e44d3675908a1b663d18f02008acdceeef3420e369da14",
+		 "g8HjyYDPAbZ1dYsCMmpNKZRsL2yg5R+kaZL22j5VxHo=",
+		 "16d9dfcbfdeece16a921e29f1a1bf72af9f4ae50b8c11235da9b210f9494b4ca"},
+		{PSK_COMPAT_2_11_OPENSSL_3_0,
+		 "e92f708b3c6c7e1e17e44d3675908a1b663d18f02008acdceeef3420e369da14",
+		 "g8HjyYDPAbZ1dYsCMmpNKZRsL2yg5R+kaZL22j5VxHo=",
+		 "334aef32f7bb6ad337231cd404e48b803e7c5f280307a08be6fb7d61255a07c0"},
+	};
+	g_auto(interchange) ic = {0};
+
+	assert_int_equal(interchange_parse(SEEN_KEY, &ic, NULL), 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(vectors); i++) {
+		for (int version = 0; version <= 1; version++) {
+			const struct psk_recipe recipe = {HOST, "nqn.io-1", version,
+							  vectors[i].derivation};
+			g_autofree char *identity = NULL, *hex = NULL;
+			g_autofree char *expected = g_strdup_printf("NVMe%dR01 " HOST
+								    " nqn.io-1%s%s",
+								    version, version ? " " : "",
+								    version ? vectors[i].digest
+									    : "");
+			g_auto(secret) psk = SECRET_INIT;
+
+			assert_int_equal(psk_derive(&ic, &recipe, &identity, &psk), 0);
+			assert_string_equal(identity, expected);
+			hex = to_hex(&psk);
+			assert_string_equal(hex,
+					    version ? vectors[i].version_1 : vectors[i].version_0);
+		}
+	}
+}
+
+static void an_era_is_found_by_its_name_only(void **state)
+{
+	for (int i = PSK_RFC8446 + 1; i < PSK_DERIVATIONS; i++)
+		assert_int_equal(psk_derivation_find(psk_derivation_era(i)), i);
+	assert_int_equal(psk_derivation_find("2.1"), -EINVAL);
+	assert_int_equal(psk_derivation_find("2.11-openssl"), -EINVAL);
+	assert_int_equal(psk_derivation_find(""), -EINVAL);
+}
+
 static void digest_is_that_of_the_published_example(void **state)
 {
 	static const uint8_t key[32] = {0x55, 0x12, 0xDB, 0xB6, 0x73, 0x7D, 0x01, 0x06,
 					0xF6, 0x59, 0x75, 0xB7, 0x73, 0xDF, 0xB0, 0x11,
 					0xFF, 0xC3, 0x44, 0xBC, 0xF4, 0x42, 0xE2, 0xDD,
 					0x6D, 0x8B, 0xC4, 0x87, 0x0B, 0x5D, 0x5B, 0x03};
-	struct psk_recipe recipe = {"nqn.psk-test-host", "nqn.psk-test-subsys", 1, false};
+	struct psk_recipe recipe = {"nqn.psk-test-host", "nqn.psk-test-subsys", 1, PSK_RFC8446};
 	g_auto(interchange) ic = {.version = 1, .hash = PSK_HASH_SHA256};
 
 	secret_set(&ic.key, key, sizeof(key));
@@ -65,7 +135,7 @@ static void digest_is_that_of_the_published_example(void **state)
 		"NVMe1R01 nqn.psk-test-host nqn.psk-test-subsys "
 		"iSbjiStwJ/1TrTvDlt2fjFmzvsytOJelidNnA+X5lEU=",
 		NULL);
-	recipe.compat = true;
+	recipe.derivation = PSK_COMPAT_2_11;
 	derives(&ic, &recipe,
 		"NVMe1R01 nqn.psk-test-host nqn.psk-test-subsys "
 		"66GuqV08TsAGII39teWUfwQwizjv06Jy8jOcX3NAAzM=",
@@ -74,7 +144,7 @@ static void digest_is_that_of_the_published_example(void **state)
 
 static void version_0_has_no_digest(void **state)
 {
-	const struct psk_recipe recipe = {"nqn.h", "nqn.s", 0, false};
+	const struct psk_recipe recipe = {"nqn.h", "nqn.s", 0, PSK_RFC8446};
 	g_auto(interchange) ic = {0};
 
 	assert_int_equal(interchange_parse(ZERO_KEY, &ic, NULL), 0);
@@ -83,7 +153,7 @@ static void version_0_has_no_digest(void **state)
 
 static void without_transform_the_length_tells_the_hash(void **state)
 {
-	const struct psk_recipe recipe = {"nqn.h", "nqn.s", 0, false};
+	const struct psk_recipe recipe = {"nqn.h", "nqn.s", 0, PSK_RFC8446};
 	g_auto(interchange) ic = {.version = 1, .hash = PSK_HASH_NONE};
 	g_autofree char *identity = NULL;
 	g_auto(secret) psk = SECRET_INIT;
@@ -96,7 +166,7 @@ static void without_transform_the_length_tells_the_hash(void **state)
 
 static void transform_makes_a_difference(void **state)
 {
-	const struct psk_recipe recipe = {"nqn.h", "nqn.s", 0, false};
+	const struct psk_recipe recipe = {"nqn.h", "nqn.s", 0, PSK_RFC8446};
 	g_auto(interchange) none = {.version = 1, .hash = PSK_HASH_NONE, .key = {.len = 32}};
 	g_auto(interchange) some = {.version = 1, .hash = PSK_HASH_SHA256, .key = {.len = 32}};
 	g_autofree char *a = NULL, *b = NULL;
@@ -112,7 +182,7 @@ static void identity_too_long_for_the_label_is_refused(void **state)
 {
 	g_autofree char *tail = g_strnfill(200, 'x');
 	g_autofree char *host = g_strconcat("nqn.", tail, NULL);
-	struct psk_recipe recipe = {host, host, 0, false};
+	struct psk_recipe recipe = {host, host, 0, PSK_RFC8446};
 	g_auto(interchange) ic = {0};
 	g_autofree char *identity = NULL;
 	g_auto(secret) psk = SECRET_INIT;
@@ -130,6 +200,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(version_1_derives_what_nvme_cli_derives),
 		cmocka_unit_test(compat_derives_what_older_nvme_cli_derives),
+		cmocka_unit_test(every_derivation_makes_the_bytes_seen_in_its_programs),
+		cmocka_unit_test(an_era_is_found_by_its_name_only),
 		cmocka_unit_test(digest_is_that_of_the_published_example),
 		cmocka_unit_test(version_0_has_no_digest),
 		cmocka_unit_test(without_transform_the_length_tells_the_hash),
