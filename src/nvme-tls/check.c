@@ -7,11 +7,6 @@
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
 
-static const char about[] =
-	"Check a configured PSK in interchange format. With --subsysnqn its identity is\n"
-	"shown, and whether the keyring has that key. Nothing is changed. The key comes\n"
-	"from --keydata, FILE, or standard input.";
-
 static const char *const state_words[] = {
 	[RING_NONE] = "not loaded",
 	[RING_SAME] = "loaded",
@@ -76,12 +71,8 @@ int cmd_check(int argc, char **argv)
 	struct json_object *out;
 	enum exit_code r;
 
-	if (!options_parse(&o, "ncIdCktj", "[FILE]", 1, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if (o.identity) {
-		log_error("check: --identity takes a version here, 0 or 1: the identity follows from --hostnqn and --subsysnqn");
-		return EXIT_USAGE;
-	}
 	if (o.keydata && argc > 1) {
 		log_error("check: the key is in --keydata or in %s, not in both", argv[1]);
 		return EXIT_USAGE;

@@ -8,11 +8,6 @@
 #include "nvme-tls/ring.h"
 #include "nvme-tls/store.h"
 
-static const char about[] =
-	"Write the keys of the keyring, one \"identity key\" pair a line, to standard\n"
-	"output or into --keyfile, which keeps its other lines. --hostnqn, --subsysnqn\n"
-	"and --identity choose keys. The lines are as secret as the keys.";
-
 static bool wanted(const options *o, const key_row *row)
 {
 	if (o->identity && strcmp(o->identity, row->identity) != 0)
@@ -55,7 +50,7 @@ int cmd_export(int argc, char **argv)
 	struct ring ring;
 	enum exit_code r;
 
-	if (!options_parse(&o, "ncIfktj", "", 0, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
 	r = ring_open(&o, &ring);
 	if (r != EXIT_OK)

@@ -7,11 +7,6 @@
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
 
-static const char about[] =
-	"Make a configured PSK and print it in interchange format; with --subsysnqn its\n"
-	"identity follows. --insert puts the derived key into the keyring, --keyfile into\n"
-	"a key file.";
-
 int cmd_gen(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
@@ -23,12 +18,8 @@ int cmd_gen(int argc, char **argv)
 	key_serial serial = 0;
 	enum exit_code r;
 
-	if (!options_parse(&o, "ncImlsiCfktj", "", 0, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if (o.identity) {
-		log_error("gen: --identity takes a version here, 0 or 1: the identity follows from --hostnqn and --subsysnqn");
-		return EXIT_USAGE;
-	}
 	if (!o.subsysnqn && (o.insert || o.keyfile)) {
 		log_error("gen: %s needs --subsysnqn, for which the key is derived",
 			  o.insert ? "--insert" : "--keyfile");

@@ -11,11 +11,6 @@
 #include "nvme-tls/ring.h"
 #include "nvme-tls/store.h"
 
-static const char about[] =
-	"Put the keys of a key file into the keyring: one \"identity key\" pair a line, as\n"
-	"nvme-tls export and nvme tls-key --export write them. The lines come from\n"
-	"--keyfile, FILE, or standard input.";
-
 #define CREDENTIAL_PREFIX "nvme-tls-keys"
 
 /* What has been done so far. */
@@ -162,7 +157,7 @@ int cmd_import(int argc, char **argv)
 	struct tally t = {.o = &o};
 	enum exit_code r = EXIT_OK;
 
-	if (!options_parse(&o, "fktDBj", "[FILE]", 1, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
 	if ((o.keyfile != NULL) + (argc > 1) + (o.boot != FALSE) > 1) {
 		log_error("import: of --keyfile, FILE and --boot there can be one");

@@ -7,11 +7,6 @@
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
 
-static const char about[] =
-	"Derive the key of a configured PSK for a host and a subsystem and put it into\n"
-	"the keyring. With a whole identity the key is taken as derived already. The key\n"
-	"comes from --keydata, FILE, or standard input.";
-
 /* Whether a derived key can go under the identity that was given. */
 static enum exit_code fits(const char *identity, const interchange *derived)
 {
@@ -43,9 +38,9 @@ int cmd_insert(int argc, char **argv)
 	enum exit_code r;
 	int err;
 
-	if (!options_parse(&o, "ncIdCfktj", "[FILE]", 1, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if (o.identity ? o.hostnqn || o.subsysnqn || o.compat : !o.subsysnqn) {
+	if (o.identity ? o.hostnqn || o.subsysnqn || o.derivation : !o.subsysnqn) {
 		log_error(o.identity
 				  ? "insert: with a whole identity the key is not derived: leave out --hostnqn, --subsysnqn and --compat"
 				  : "insert: no subsystem NQN: give --subsysnqn, or the whole --identity of a derived key");

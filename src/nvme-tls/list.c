@@ -7,10 +7,6 @@
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
 
-static const char about[] =
-	"List the keys of the keyring and what is wrong with them. A * marks the key that\n"
-	"the kernel's NVMe host takes for its host NQN and subsystem NQN.";
-
 enum { COLUMNS = 9 };
 
 static int search(const char *text, void *data)
@@ -125,7 +121,7 @@ int cmd_list(int argc, char **argv)
 	g_autoptr(GPtrArray) rows = NULL, shown = g_ptr_array_new();
 	struct ring ring;
 
-	if (!options_parse(&o, "ncktj", "", 0, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
 	if (ring_open(&o, &ring) != EXIT_OK)
 		return EXIT_FAILED;

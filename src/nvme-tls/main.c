@@ -3,24 +3,18 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <glib.h>
 
 #include "common/log.h"
 #include "common/nearest.h"
+#include "nvme-tls/help.h"
+#include "nvme-tls/table.h"
 #include "nvme-tls/tool.h"
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-} commands[] = {
-	{"gen", cmd_gen, "make a new configured PSK"},
-	{"check", cmd_check, "is a configured PSK valid, and is its key loaded"},
-	{"insert", cmd_insert, "put a key into the keyring"},
-	{"list", cmd_list, "what keys the keyring has, and what is wrong with them"},
-	{"import", cmd_import, "put the keys of a key file into the keyring"},
-	{"export", cmd_export, "write the keys of the keyring as a key file"},
-	{"revoke", cmd_revoke, "take keys out of use"},
-	{"rotate", cmd_rotate, "give a host and a subsystem a new key"},
+static int (*const run_command[COMMANDS])(int argc, char **argv) = {
+	[COMMAND_GEN] = cmd_gen,       [COMMAND_CHECK] = cmd_check,   [COMMAND_INSERT] = cmd_insert,
+	[COMMAND_LIST] = cmd_list,     [COMMAND_IMPORT] = cmd_import, [COMMAND_EXPORT] = cmd_export,
+	[COMMAND_REVOKE] = cmd_revoke, [COMMAND_ROTATE] = cmd_rotate,
 };
 
 /* What nvme-cli calls them. */
@@ -30,22 +24,12 @@ static const char *const elsewhere[][2] = {
 	{"delete", "revoke"},	{"replace", "rotate"},
 };
 
-static void usage(FILE *to)
-{
-	fputs("Usage: nvme-tls COMMAND [OPTION…]\n\n"
-	      "The keys of NVMe/TCP over TLS. Commands:\n\n",
-	      to);
-	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fputs("\nnvme-tls COMMAND --help says more on one, nvme-tls(8) has examples.\n", to);
-}
-
 static int unknown(const char *name)
 {
-	const char *known[G_N_ELEMENTS(commands) + 1] = {0};
+	const char *known[COMMANDS + 1] = {0};
 	const char *meant = NULL;
 
-	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+	for (size_t i = 0; i < COMMANDS; i++)
 		known[i] = commands[i].name;
 	for (size_t i = 0; i < G_N_ELEMENTS(elsewhere); i++)
 		if (strcmp(elsewhere[i][0], name) == 0)
@@ -61,10 +45,9 @@ static int unknown(const char *name)
 
 static int run(int argc, char **argv)
 {
-	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
-		if (strcmp(commands[i].name, argv[0]) == 0)
-			return commands[i].run(argc, argv);
-	return unknown(argv[0]);
+	const struct command *command = command_find(argv[0]);
+
+	return command ? run_command[command->id](argc, argv) : unknown(argv[0]);
 }
 
 int main(int argc, char **argv)
@@ -73,9 +56,8 @@ int main(int argc, char **argv)
 
 	setlocale(LC_ALL, "");
 	log_open(LOG_TARGET_STDERR, "nvme-tls");
-	g_set_prgname("nvme-tls");
 	if (argc < 2) {
-		usage(stderr);
+		help_program(stderr);
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
@@ -89,7 +71,7 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
 	    strcmp(argv[1], "-h") == 0) {
-		usage(stdout);
+		help_program(stdout);
 		return EXIT_OK;
 	}
 	r = run(argc - 1, argv + 1);

@@ -1,149 +1,293 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The options of nvme-tls: one table, so that a letter means the same in every subcommand. */
+/* The options of nvme-tls: what a command line says. */
 #include "nvme-tls/options.h"
 
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/identity.h"
 #include "common/log.h"
+#include "common/nearest.h"
+#include "nvme-tls/help.h"
 #include "nvme-tls/tool.h"
 
-#define IN(field) GINT_TO_POINTER(G_STRUCT_OFFSET(options, field))
+/* What getopt_long() returns for a long option: this and the number of its row. */
+#define LONG 256
 
-/*
- * Letters are those of nvme-cli; an option without one has a name in @which all the same. The
- * pointer is the offset in struct options.
- */
-static const struct {
-	char name; /* in @which */
-	GOptionEntry entry;
-} table[] = {
-	{'n',
-	 {"hostnqn", 'n', 0, G_OPTION_ARG_STRING, IN(hostnqn),
-	  "Host NQN (default: that in " HOSTNQN_FILE ")", "NQN"}},
-	{'c', {"subsysnqn", 'c', 0, G_OPTION_ARG_STRING, IN(subsysnqn), "Subsystem NQN", "NQN"}},
-	{'I',
-	 {"identity", 'I', 0, G_OPTION_ARG_STRING, IN(identity),
-	  "Identity version 0 (default) or 1, or whole", "ID"}},
-	{'m',
-	 {"hmac", 'm', 0, G_OPTION_ARG_INT, IN(hmac),
-	  "Hash: 0 none, 1 SHA-256 (default), 2 SHA-384", "N"}},
-	{'l',
-	 {"length", 'l', 0, G_OPTION_ARG_INT, IN(length),
-	  "Key bytes with --hmac=0: 32 (default) or 48", "N"}},
-	{'s',
-	 {"secret", 's', 0, G_OPTION_ARG_STRING, IN(secret),
-	  "Key bytes in hex; - is standard input", "FILE|-|HEX"}},
-	{'d',
-	 {"keydata", 'd', 0, G_OPTION_ARG_STRING, IN(keydata),
-	  "Interchange format; - is standard input", "FILE|-|KEY"}},
-	{'i',
-	 {"insert", 'i', 0, G_OPTION_ARG_NONE, IN(insert), "Put the derived key into the keyring",
-	  NULL}},
-	{'C',
-	 {"compat", 'C', 0, G_OPTION_ARG_NONE, IN(compat), "Derive as nvme-cli before 2.16 does",
-	  NULL}},
-	{'f', {"keyfile", 'f', 0, G_OPTION_ARG_FILENAME, IN(keyfile), "Key file", "FILE"}},
-	{'k',
-	 {"keyring", 'k', 0, G_OPTION_ARG_STRING, IN(keyring),
-	  "Keyring, by name or serial (default: .nvme)", "NAME"}},
-	{'t',
-	 {"keytype", 't', 0, G_OPTION_ARG_STRING, IN(keytype), "Type of its keys (default: psk)",
-	  "TYPE"}},
-	{'D',
-	 {"dry-run", 0, 0, G_OPTION_ARG_NONE, IN(dry_run), "Only say what would be done", NULL}},
-	{'B',
-	 {"boot", 0, 0, G_OPTION_ARG_NONE, IN(boot), "What there is at boot; quiet when nothing is",
-	  NULL}},
-	{'j', {"json", 'j', 0, G_OPTION_ARG_NONE, IN(json), "Print JSON", NULL}},
+enum { ROWS_MAX = 64 };
+
+/* The options of one command, as getopt_long() takes them. */
+struct grammar {
+	const struct command *command;
+	struct option longs[ROWS_MAX + 1];
+	char letters[3 * ROWS_MAX + 4];
 };
 
-static void wipe_string(char *s)
+static void make_grammar(struct grammar *g, const struct command *command)
 {
-	if (s)
-		explicit_bzero(s, strlen(s));
-	g_free(s);
-}
+	size_t n = 0;
+	char *letters = g->letters;
 
-void options_clear(options *o)
-{
-	g_free(o->keyring);
-	g_free(o->keytype);
-	g_free(o->hostnqn);
-	g_free(o->subsysnqn);
-	g_free(o->identity);
-	g_free(o->keyfile);
-	wipe_string(o->keydata);
-	wipe_string(o->secret);
-	memset(o, 0, sizeof(*o));
-}
+	g->command = command;
+	*letters++ = ':'; /* a missing value is told from an unknown option */
+	for (size_t i = 0; option_rows[i].name; i++) {
+		const struct option_row *row = &option_rows[i];
+		int has_arg = row->kind == OPTION_ERA ? optional_argument
+			      : row->value	      ? required_argument
+						      : no_argument;
 
-/* --identity takes a version as in nvme-cli, or a whole identity. */
-static bool split_identity(options *o)
-{
-	if (!o->identity)
-		return true;
-	if (strcmp(o->identity, "0") == 0 || strcmp(o->identity, "1") == 0) {
-		o->version = o->identity[0] - '0';
-		g_clear_pointer(&o->identity, g_free);
-		return true;
-	}
-	if (g_str_has_prefix(o->identity, "NVMe"))
-		return true;
-	log_error("--identity \"%s\" is neither a version (0, 1) nor an identity (\"NVMe0R01 …\")",
-		  o->identity);
-	return false;
-}
-
-bool options_parse(options *o, const char *which, const char *arguments, int max_arguments,
-		   const char *about, int *argc, char ***argv)
-{
-	g_autofree char *name = g_strdup((*argv)[0]);
-	g_autofree char *program = g_strconcat("nvme-tls ", name, NULL);
-	g_autoptr(GOptionContext) context = g_option_context_new(arguments);
-	g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
-	g_autoptr(GError) error = NULL;
-
-	for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
-		GOptionEntry entry = table[i].entry;
-
-		if (!strchr(which, table[i].name))
+		if (!(row->commands & 1u << command->id))
 			continue;
-		entry.arg_data = (char *)o + GPOINTER_TO_INT(entry.arg_data);
-		g_array_append_val(entries, entry);
+		g_assert(n + 2 < G_N_ELEMENTS(g->longs));
+		g->longs[n++] = (struct option){row->name, has_arg, NULL, LONG + (int)i};
+		if (!row->letter)
+			continue;
+		*letters++ = row->letter;
+		for (int colons = has_arg; colons; colons--)
+			*letters++ = ':';
 	}
-	g_set_prgname(program); /* --help prints it */
-	g_option_context_set_summary(context, about);
-	g_option_context_add_main_entries(context, (GOptionEntry *)(void *)entries->data, NULL);
-	if (!g_option_context_parse(context, argc, argv, &error)) {
-		log_error("%s: %s; see nvme-tls %s --help", name, error->message, name);
+	g->longs[n++] = (struct option){"help", no_argument, NULL, 'h'};
+	g->longs[n] = (struct option){0};
+	strcpy(letters, "h");
+}
+
+static const struct option_row *row_of(const struct grammar *g, int c)
+{
+	if (c >= LONG)
+		return &option_rows[c - LONG];
+	for (const struct option_row *row = option_rows; row->name; row++)
+		if (row->letter == c && row->commands & 1u << g->command->id)
+			return row;
+	return NULL;
+}
+
+/* The part of a mistyped option that is no value, when it looks like a name: it may be a key. */
+static char *harmless_name(const char *word)
+{
+	size_t len = strcspn(word, "=");
+
+	if (len > 24 || strspn(word, "abcdefghijklmnopqrstuvwxyz-") < len)
+		return NULL;
+	return g_strndup(word, len);
+}
+
+static void unknown_long(const struct grammar *g, const char *word)
+{
+	const char *names[ROWS_MAX + 1] = {0}, *meant;
+	g_autofree char *name = harmless_name(word);
+	g_autoptr(GString) matching = g_string_new(NULL);
+	unsigned int matches = 0;
+
+	for (size_t i = 0; g->longs[i].name; i++) {
+		names[i] = g->longs[i].name;
+		if (name && g_str_has_prefix(names[i], name)) {
+			g_string_append_printf(matching, "%s--%s", matches ? ", " : "", names[i]);
+			matches++;
+		}
+	}
+	meant = name ? nearest_word(name, names) : NULL;
+	if (matches > 1)
+		log_error("%s: --%s may be %s: write more of it", g->command->name, name,
+			  matching->str);
+	else if (meant)
+		log_error("%s: there is no option --%s; did you mean --%s?", g->command->name, name,
+			  meant);
+	else
+		log_error("%s: there is no option %s%s; see nvme-tls %s --help", g->command->name,
+			  name ? "--" : "of that name", name ? name : "", g->command->name);
+}
+
+static void refuse(const struct grammar *g, int c, const char *word)
+{
+	const struct option_row *row = optopt ? row_of(g, optopt) : NULL;
+
+	if (c == ':')
+		log_error("%s: --%s needs a value: %s; see nvme-tls %s --help", g->command->name,
+			  row->name, row->value, g->command->name);
+	else if (optopt == 'h' || row)
+		log_error("%s: --%s takes no value", g->command->name, row ? row->name : "help");
+	else if (optopt)
+		log_error("%s: there is no option -%c; see nvme-tls %s --help", g->command->name,
+			  g_ascii_isalnum(optopt) ? optopt : '?', g->command->name);
+	else
+		unknown_long(g, word + strspn(word, "-"));
+}
+
+static void set_word(char **field, const char *value, bool wipe)
+{
+	if (*field && wipe)
+		explicit_bzero(*field, strlen(*field));
+	g_free(*field);
+	*field = value ? g_strdup(value) : NULL;
+}
+
+/* Whether @value is one of "0|1|2". */
+static bool is_choice(const char *choices, const char *value)
+{
+	g_auto(GStrv) choice = g_strsplit(choices, "|", -1);
+
+	return g_strv_contains((const char *const *)choice, value);
+}
+
+static bool set_identity(options *o, const struct option_row *row, const char *value)
+{
+	bool is_version = strcmp(value, "0") == 0 || strcmp(value, "1") == 0;
+
+	if (is_version ? !is_choice(row->value, value)
+		       : !is_choice(row->value, "IDENTITY") || !g_str_has_prefix(value, "NVMe"))
+		return false;
+	o->version = is_version ? value[0] - '0' : -1;
+	set_word(&o->identity, is_version ? NULL : value, false);
+	return true;
+}
+
+static bool set(options *o, const struct option_row *row, const char *value)
+{
+	void *field = (char *)o + row->field;
+	int derivation;
+
+	switch (row->kind) {
+	case OPTION_FLAG:
+		*(bool *)field = true;
+		break;
+	case OPTION_WORD:
+	case OPTION_SECRET:
+		set_word(field, value, row->kind == OPTION_SECRET);
+		break;
+	case OPTION_NUMBER:
+		if (!is_choice(row->value, value))
+			return false;
+		*(int *)field = atoi(value);
+		break;
+	case OPTION_IDENTITY:
+		return set_identity(o, row, value);
+	case OPTION_ERA:
+		derivation = value ? psk_derivation_find(value) : PSK_COMPAT_2_11;
+		if (derivation < 0)
+			return false;
+		*(enum psk_derivation *)field = (enum psk_derivation)derivation;
+		break;
+	case OPTION_FORMAT:
+		if (!is_choice(row->value, value))
+			return false;
+		*(bool *)field = strcmp(value, "json") == 0;
+		break;
+	case OPTION_IGNORED:
+	case OPTION_IGNORED_VALUE:
+		break;
+	}
+	return true;
+}
+
+/* "0|1|IDENTITY" in words: "0, 1 or IDENTITY". */
+static char *choices_in_words(const struct option_row *row)
+{
+	g_auto(GStrv) choice = g_strsplit(row->value, "|", -1);
+	GString *out = g_string_new(NULL);
+
+	if (row->kind == OPTION_ERA) {
+		g_strfreev(choice);
+		choice = g_new0(char *, PSK_DERIVATIONS);
+		for (int i = 1; i < PSK_DERIVATIONS; i++)
+			choice[i - 1] = g_strdup(psk_derivation_era((enum psk_derivation)i));
+	}
+	for (size_t i = 0; choice[i]; i++)
+		g_string_append_printf(out, "%s%s",
+				       !i	       ? ""
+				       : choice[i + 1] ? ", "
+						       : " or ",
+				       strcmp(choice[i], "IDENTITY") == 0
+					       ? "a whole identity, which begins with NVMe"
+					       : choice[i]);
+	return g_string_free(out, FALSE);
+}
+
+static void refuse_value(const struct grammar *g, const struct option_row *row)
+{
+	g_autofree char *words = choices_in_words(row);
+
+	log_error("%s: --%s takes %s; see nvme-tls %s --help", g->command->name, row->name, words,
+		  g->command->name);
+}
+
+/* "--compat 2.7" is an option without its value, and an argument. */
+static bool is_stray_era(const options *o, const char *argument)
+{
+	return o->derivation != PSK_RFC8446 && psk_derivation_find(argument) >= 0;
+}
+
+static bool check_arguments(const options *o, int argc, char **argv)
+{
+	const struct command *c = o->command;
+
+	for (int i = 1; i < argc; i++) {
+		if (is_stray_era(o, argv[i])) {
+			log_error("%s: --compat and its value are one word: --compat=%s", c->name,
+				  argv[i]);
+			return false;
+		}
+	}
+	if (c->max_arguments >= 0 && argc - 1 > c->max_arguments) {
+		log_error(*c->arguments
+				  ? "%s: too many arguments, it takes %s; see nvme-tls %s --help"
+				  : "%s: too many arguments, it takes only options%s; see nvme-tls %s --help",
+			  c->name, c->arguments, c->name);
 		return false;
 	}
-	if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
-		(*argv)++;
-		(*argc)--;
+	return true;
+}
+
+bool options_parse(options *o, int *argc, char ***argv)
+{
+	struct grammar g;
+	int c;
+
+	o->command = command_find((*argv)[0]);
+	make_grammar(&g, o->command);
+	opterr = 0;
+	optind = 0; /* glibc's getopt begins anew, so that a program can parse more than once */
+	while ((c = getopt_long(*argc, *argv, g.letters, g.longs, NULL)) != -1) {
+		const struct option_row *row;
+
+		if (c == 'h') {
+			help_command(o->command, stdout);
+			exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED);
+		}
+		if (c == '?' || c == ':') {
+			refuse(&g, c, (*argv)[optind - 1]);
+			return false;
+		}
+		row = row_of(&g, c);
+		if (!set(o, row, optarg)) {
+			refuse_value(&g, row);
+			return false;
+		}
 	}
-	if (max_arguments >= 0 && *argc - 1 > max_arguments) {
-		log_error("%s: what is \"%s\" for? See nvme-tls %s --help", name,
-			  (*argv)[1 + max_arguments], name);
+	/* The arguments follow the name again. */
+	(*argv)[optind - 1] = (*argv)[0];
+	*argv += optind - 1;
+	*argc -= optind - 1;
+	if (!check_arguments(o, *argc, *argv))
 		return false;
-	}
-	if (!split_identity(o))
-		return false;
-	if (o->hmac != -1 && (o->hmac < 0 || o->hmac > 2)) {
-		log_error("--hmac %d is none of 0 (none), 1 (SHA-256), 2 (SHA-384)", o->hmac);
-		return false;
-	}
-	if (o->length != -1 && o->length != 32 && o->length != 48) {
-		log_error("--length %d is neither 32 nor 48", o->length);
-		return false;
-	}
 	if (!o->keyring)
 		o->keyring = g_strdup(".nvme");
 	if (!o->keytype)
 		o->keytype = g_strdup("psk");
 	return true;
+}
+
+void options_clear(options *o)
+{
+	set_word(&o->keyring, NULL, false);
+	set_word(&o->keytype, NULL, false);
+	set_word(&o->hostnqn, NULL, false);
+	set_word(&o->subsysnqn, NULL, false);
+	set_word(&o->identity, NULL, false);
+	set_word(&o->keyfile, NULL, false);
+	set_word(&o->keydata, NULL, true);
+	set_word(&o->secret, NULL, true);
+	memset(o, 0, sizeof(*o));
 }
 
 /* What no identity can hold is refused; a name that only is no NQN works, and gets a warning. */

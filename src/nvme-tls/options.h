@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options of nvme-tls: one table, so that a letter means the same in every subcommand. */
+/* The options of nvme-tls: what a command line says. */
 #pragma once
 
 #include <stdbool.h>
 #include <glib.h>
 
+#include "common/derive.h"
+#include "nvme-tls/table.h"
+
 /**
  * struct options - what the command line says; NULL and -1 where it does not.
+ * @command: the command that was called
  * @identity: the whole identity, when --identity has one and not a version
  * @version: the identity version, 0 or 1
+ * @derivation: whose way of deriving --compat asks for; PSK_RFC8446 without it
+ *
+ * table.c says which option fills which field, and which command has it.
  */
 typedef struct options {
+	const struct command *command;
 	char *keyring;
 	char *keytype;
 	char *hostnqn;
@@ -22,11 +30,11 @@ typedef struct options {
 	int version;
 	int hmac;
 	int length;
-	gboolean insert;
-	gboolean compat;
-	gboolean json;
-	gboolean dry_run;
-	gboolean boot;
+	enum psk_derivation derivation;
+	bool insert;
+	bool json;
+	bool dry_run;
+	bool boot;
 } options;
 
 #define OPTIONS_INIT                                    \
@@ -39,17 +47,19 @@ void options_clear(options *o);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(options, options_clear)
 
 /**
- * options_parse() - read the command line of a subcommand; --help ends the program.
+ * options_parse() - read the command line of a command; --help prints the help and ends the program.
  * @o: filled; --keyring and --keytype get their defaults
- * @which: the letters of the options that the subcommand has
- * @arguments: what --help shows behind the options, "[FILE]"
- * @max_arguments: how many arguments may stay behind in @argv; -1 for any number
- * @about: what --help says the subcommand does
+ * @argc, @argv: begin with the command's name; on success moved on, so that the arguments which are
+ *	no options are (*argv)[1] to (*argv)[*argc - 1]
+ *
+ * The habits are those of getopt_long(3), which nvme-cli uses: options and arguments in any order,
+ * "-I1", "--sub" for --subsysnqn, "--" before what only looks like an option.
+ *
+ * Messages never repeat a value: anything misplaced may be a key.
  *
  * Return: true; false after a message (then the exit code is EXIT_USAGE).
  */
-bool options_parse(options *o, const char *which, const char *arguments, int max_arguments,
-		   const char *about, int *argc, char ***argv);
+bool options_parse(options *o, int *argc, char ***argv);
 
 /**
  * options_hostnqn() - --hostnqn, or what /etc/nvme/hostnqn says, checked.

@@ -39,7 +39,7 @@ enum exit_code place_derive(options *o, const interchange *configured, char **id
 {
 	struct psk_recipe recipe = {
 		.version = o->version < 0 ? 0 : o->version,
-		.derivation = o->compat ? PSK_COMPAT_2_11 : PSK_RFC8446,
+		.derivation = o->derivation,
 	};
 	int r;
 

@@ -10,11 +10,6 @@
 #include "nvme-tls/ring.h"
 #include "nvme-tls/store.h"
 
-static const char about[] =
-	"Make keys unusable and take them out of the keyring: by identity or serial, or\n"
-	"those of a pair of NQNs. --keyfile takes their lines out of that as well.\n"
-	"Connections that stand go on.";
-
 /* What is to go: rows of the keyring, and identities in the key file. */
 struct targets {
 	GPtrArray *rows; /* of key_row, borrowed */
@@ -184,12 +179,8 @@ int cmd_revoke(int argc, char **argv)
 	struct ring ring;
 	enum exit_code r;
 
-	if (!options_parse(&o, "Incfktj", "[IDENTITY|SERIAL]…", -1, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if (o.version >= 0) {
-		log_error("revoke: --identity takes a whole identity here, \"NVMe0R01 …\"");
-		return EXIT_USAGE;
-	}
 	if (o.subsysnqn || o.hostnqn) {
 		subsys = options_subsysnqn(&o);
 		host = subsys ? options_hostnqn(&o) : NULL;

@@ -11,11 +11,6 @@
 #include "nvme-tls/source.h"
 #include "nvme-tls/store.h"
 
-static const char about[] =
-	"Replace the key of a pair of NQNs, in the keyring and in the key file, and print\n"
-	"the new configured PSK. The other side takes it with rotate --keydata. The key\n"
-	"file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair.";
-
 /* A rotation on its way. */
 struct rotation {
 	struct ring ring;
@@ -230,12 +225,8 @@ int cmd_rotate(int argc, char **argv)
 	g_auto(rotation) rot = {.old = g_ptr_array_new()};
 	enum exit_code r;
 
-	if (!options_parse(&o, "ncImlsdCfktj", "", 0, about, &argc, &argv))
+	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if (o.identity) {
-		log_error("rotate: --identity takes a version here, 0 or 1: the pair is named by --hostnqn and --subsysnqn");
-		return EXIT_USAGE;
-	}
 	if (o.keydata && (o.secret || o.hmac >= 0 || o.length >= 0)) {
 		log_error("rotate: --keydata is the whole key: leave out --secret, --hmac and --length");
 		return EXIT_USAGE;

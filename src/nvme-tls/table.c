@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The commands of nvme-tls and their options, as data: parser, help and completion read them. */
+#include "nvme-tls/table.h"
+
+#include <string.h>
+
+#include "nvme-tls/options.h"
+#include "nvme-tls/tool.h"
+
+const struct command commands[] = {
+	{COMMAND_GEN, "gen", "", 0, "make a new configured PSK",
+	 "Make a configured PSK and print it in interchange format. With --subsysnqn its\n"
+	 "identity follows on the next line; --insert puts the derived key into the\n"
+	 "keyring, --keyfile into a key file."},
+	{COMMAND_CHECK, "check", "[FILE]", 1, "is a configured PSK valid, and is its key loaded",
+	 "Check a configured PSK in interchange format. With --subsysnqn its identity is\n"
+	 "shown, and whether the keyring has that key. Nothing is changed. The key comes\n"
+	 "from --keydata, FILE, or standard input."},
+	{COMMAND_INSERT, "insert", "[FILE]", 1, "put a key into the keyring",
+	 "Derive the key of a configured PSK for a host and a subsystem and put it into\n"
+	 "the keyring. With a whole --identity the key is taken as derived already. The\n"
+	 "key comes from --keydata, FILE, or standard input."},
+	{COMMAND_LIST, "list", "", 0, "what keys the keyring has, and what is wrong with them",
+	 "List the keys of the keyring and what is wrong with them. A * marks the key that\n"
+	 "the kernel's NVMe host takes for its host NQN and subsystem NQN."},
+	{COMMAND_IMPORT, "import", "[FILE]", 1, "put the keys of a key file into the keyring",
+	 "Put the keys of a key file into the keyring: one \"identity key\" pair a line, as\n"
+	 "nvme-tls export and nvme tls-key --export write them. The lines come from\n"
+	 "--keyfile, FILE, or standard input."},
+	{COMMAND_EXPORT, "export", "", 0, "write the keys of the keyring as a key file",
+	 "Write the keys of the keyring, one \"identity key\" pair a line, to standard\n"
+	 "output or into --keyfile, which keeps its other lines. --hostnqn, --subsysnqn\n"
+	 "and --identity choose keys. The lines are as secret as the keys."},
+	{COMMAND_REVOKE, "revoke", "[IDENTITY|SERIAL]…", -1, "take keys out of use",
+	 "Make keys unusable and take them out of the keyring: by identity or serial, or\n"
+	 "those of a pair of NQNs. --keyfile takes their lines out of that as well.\n"
+	 "Connections that stand go on."},
+	{COMMAND_ROTATE, "rotate", "", 0, "give a host and a subsystem a new key",
+	 "Replace the key of a pair of NQNs, in the keyring and in the key file, and print\n"
+	 "the new configured PSK. The other side takes it with rotate --keydata. The key\n"
+	 "file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair."},
+	{0},
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+#define GEN (1u << COMMAND_GEN)
+#define CHECK (1u << COMMAND_CHECK)
+#define INSERT (1u << COMMAND_INSERT)
+#define LIST (1u << COMMAND_LIST)
+#define IMPORT (1u << COMMAND_IMPORT)
+#define EXPORT (1u << COMMAND_EXPORT)
+#define REVOKE (1u << COMMAND_REVOKE)
+#define ROTATE (1u << COMMAND_ROTATE)
+#define ALL (~0u)
+
+#define IN(field) offsetof(struct options, field)
+
+/* Names and letters are those of nvme-cli. */
+const struct option_row option_rows[] = {
+	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), GEN | CHECK | INSERT | REVOKE | ROTATE, "NQN",
+	 "Host NQN (default: that in " HOSTNQN_FILE ")"},
+	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), LIST | EXPORT, "NQN", "Only keys of this host"},
+	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), GEN | CHECK | INSERT | REVOKE | ROTATE,
+	 "NQN", "Subsystem NQN"},
+	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), LIST | EXPORT, "NQN",
+	 "Only keys of this subsystem"},
+	{"identity", 'I', OPTION_IDENTITY, 0, GEN | CHECK, "0|1",
+	 "Identity version, 0 (default) or 1"},
+	{"identity", 'I', OPTION_IDENTITY, 0, INSERT, "0|1|IDENTITY",
+	 "Identity version, 0 (default) or 1, or the whole identity of a derived key"},
+	{"identity", 'I', OPTION_IDENTITY, 0, EXPORT, "0|1|IDENTITY",
+	 "Only keys of this identity version, or the one key of a whole identity"},
+	{"identity", 'I', OPTION_IDENTITY, 0, REVOKE, "IDENTITY", "The key of this identity"},
+	{"identity", 'I', OPTION_IDENTITY, 0, ROTATE, "0|1",
+	 "Identity version (default: that of the old key)"},
+	{"hmac", 'm', OPTION_NUMBER, IN(hmac), GEN, "0|1|2",
+	 "Hash: 0 none, 1 SHA-256 (default), 2 SHA-384"},
+	{"hmac", 'm', OPTION_NUMBER, IN(hmac), ROTATE, "0|1|2",
+	 "Hash: 0 none, 1 SHA-256, 2 SHA-384 (default: that of the old key)"},
+	{"length", 'l', OPTION_NUMBER, IN(length), GEN | ROTATE, "32|48",
+	 "Bytes of the key with --hmac=0: 32 (default) or 48"},
+	{"secret", 's', OPTION_SECRET, IN(secret), GEN | ROTATE, "FILE|-|HEX",
+	 "Bytes of the key in hex digits (default: random ones); - is standard input"},
+	{"keydata", 'd', OPTION_SECRET, IN(keydata), CHECK | INSERT, "FILE|-|KEY",
+	 "The key in interchange format; - is standard input"},
+	{"keydata", 'd', OPTION_SECRET, IN(keydata), ROTATE, "FILE|-|KEY",
+	 "The new configured PSK (default: a random one); - is standard input"},
+	{"insert", 'i', OPTION_FLAG, IN(insert), GEN, NULL, "Put the derived key into the keyring"},
+	{"compat", 'C', OPTION_ERA, IN(derivation), GEN | CHECK | INSERT | ROTATE, "ERA",
+	 "Derive as an older nvme-cli does: 2.11 (default; 2.11 to 2.15), 2.7 (2.7 to 2.10), "
+	 "or 2.7-openssl3.0 or 2.11-openssl3.0 with OpenSSL 3.0"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), GEN | INSERT, "FILE",
+	 "Put the derived key into this key file"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), IMPORT, "FILE", "Key file to read"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), EXPORT, "FILE", "Key file to write into"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), REVOKE, "FILE",
+	 "Key file to take the keys' lines out of"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), ROTATE, "FILE",
+	 "Key file to change (default: " KEYFILE_DEFAULT " where it has a key of the pair)"},
+	{"keyring", 'k', OPTION_WORD, IN(keyring), ALL, "NAME",
+	 "Keyring, by name or serial (default: .nvme)"},
+	{"keytype", 't', OPTION_WORD, IN(keytype), ALL, "TYPE", "Type of the keys (default: psk)"},
+	{"dry-run", 0, OPTION_FLAG, IN(dry_run), IMPORT, NULL, "Only say what would be done"},
+	{"boot", 0, OPTION_FLAG, IN(boot), IMPORT, NULL,
+	 "What there is at boot; quiet when there is nothing"},
+	{"json", 'j', OPTION_FLAG, IN(json), ALL, NULL, "Print JSON"},
+	{"output-format", 'o', OPTION_FORMAT, IN(json), ALL, "normal|json",
+	 "json is the same as --json"},
+	/* Scripts of nvme-cli give these to any of its commands. */
+	{"verbose", 'v', OPTION_IGNORED, 0, ALL, NULL, NULL},
+	{"no-retries", 0, OPTION_IGNORED, 0, ALL, NULL, NULL},
+	{"timeout", 0, OPTION_IGNORED_VALUE, 0, ALL, "MS", NULL},
+	{"output-format-version", 0, OPTION_IGNORED_VALUE, 0, ALL, "1|2", NULL},
+	{0},
+};

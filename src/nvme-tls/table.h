@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of nvme-tls and their options, as data: parser, help and completion read them. */
+#pragma once
+
+#include <stddef.h>
+
+/**
+ * enum command_id - what nvme-tls can do.
+ *
+ * An option belongs to the commands whose bits (1 << id) its row has.
+ */
+enum command_id {
+	COMMAND_GEN,
+	COMMAND_CHECK,
+	COMMAND_INSERT,
+	COMMAND_LIST,
+	COMMAND_IMPORT,
+	COMMAND_EXPORT,
+	COMMAND_REVOKE,
+	COMMAND_ROTATE,
+	COMMANDS /* their number */
+};
+
+/**
+ * struct command - a name that a command is called by.
+ * @id: the command
+ * @name: as typed
+ * @arguments: what may follow the options, as the help shows it; "" for nothing
+ * @max_arguments: how many; -1 for any number
+ * @summary: one line of the list of commands
+ * @about: what its help says, lines of at most 80 columns
+ */
+struct command {
+	enum command_id id;
+	const char *name;
+	const char *arguments;
+	int max_arguments;
+	const char *summary;
+	const char *about;
+};
+
+/** The commands, in the order in which the help lists them; ends with a NULL name. */
+extern const struct command commands[];
+
+/** command_find() - the command of this name, or NULL. */
+const struct command *command_find(const char *name);
+
+/** enum option_kind - what an option's value is, and the type of its field in struct options. */
+enum option_kind {
+	OPTION_FLAG, /* none; bool */
+	OPTION_WORD, /* any text; char * */
+	OPTION_SECRET, /* the same, wiped before it is freed */
+	OPTION_NUMBER, /* int, one of those in @value: "0|1|2" */
+	OPTION_IDENTITY, /* as @value says a version, "0|1", an identity, "IDENTITY", or either */
+	OPTION_ERA, /* of psk_derivation_find(), or nothing; enum psk_derivation */
+	OPTION_FORMAT, /* "json" sets the bool, "normal" clears it */
+	OPTION_IGNORED, /* nvme-cli has it, here it means nothing */
+	OPTION_IGNORED_VALUE, /* the same with a value */
+};
+
+/**
+ * struct option_row - an option of some commands.
+ * @name: the long name
+ * @letter: the short one, or 0
+ * @kind: what its value is
+ * @field: its offset in struct options
+ * @commands: bits of the commands that have it
+ * @value: what the help calls the value; NULL for none
+ * @help: what it does, in terms of these commands; NULL keeps it out of help and completion
+ *
+ * A name may have several rows, of different commands.
+ */
+struct option_row {
+	const char *name;
+	char letter;
+	enum option_kind kind;
+	size_t field;
+	unsigned int commands;
+	const char *value;
+	const char *help;
+};
+
+/** The options, in the order in which the help lists them; ends with a NULL name. */
+extern const struct option_row option_rows[];
