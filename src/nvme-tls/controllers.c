@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "nvme-tls/output.h"
 
 void controller_free(controller *c)
@@ -187,6 +188,21 @@ struct json_object *controller_json(const controller *c)
 		json_array_add_string(disks, g_ptr_array_index(c->disks, i));
 	json_object_object_add(out, "disks", disks);
 	return out;
+}
+
+void controllers_warn(GPtrArray *all, key_serial key)
+{
+	for (guint i = 0; i < all->len; i++) {
+		const controller *c = g_ptr_array_index(all, i);
+		g_autofree char *text = NULL;
+
+		if (!controller_uses(c, key))
+			continue;
+		text = controller_describe(c);
+		log_warning("warning: %s uses key " SERIAL
+			    ": its connection goes on, but when it is made anew it needs another key of this pair",
+			    text, (unsigned int)key);
+	}
 }
 
 bool controllers_has_target(const char *sysfs, const char *subsysnqn)

@@ -65,5 +65,13 @@ char *controller_describe(const controller *c);
 /** controller_json() - the same for --json. */
 struct json_object *controller_json(const controller *c);
 
+/**
+ * controllers_warn() - say which controllers use a key that is about to go.
+ * @all: of controllers_read()
+ *
+ * Their connections go on without it, for the kernel has its traffic keys.
+ */
+void controllers_warn(GPtrArray *all, key_serial key);
+
 /** controllers_has_target() - whether this machine offers the subsystem itself, by nvmet. */
 bool controllers_has_target(const char *sysfs, const char *subsysnqn);

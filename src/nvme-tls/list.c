@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/controllers.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
 
@@ -23,9 +24,10 @@ static bool wanted(const options *o, const key_row *row)
 	return !o->subsysnqn || (row->id.subsysnqn && strcmp(row->id.subsysnqn, o->subsysnqn) == 0);
 }
 
-static struct json_object *row_json(const key_row *row)
+static struct json_object *row_json(const key_row *row, GPtrArray *controllers)
 {
 	struct json_object *out = json_object_new_object(), *problems = json_object_new_array();
+	struct json_object *users = json_object_new_array();
 
 	json_add_serial(out, row->serial);
 	json_add_string(out, "identity", row->identity);
@@ -45,6 +47,13 @@ static struct json_object *row_json(const key_row *row)
 	for (guint i = 0; i < row->problems->len; i++)
 		json_array_add_string(problems, g_ptr_array_index(row->problems, i));
 	json_object_object_add(out, "problems", problems);
+	for (guint i = 0; i < controllers->len; i++) {
+		const controller *c = g_ptr_array_index(controllers, i);
+
+		if (controller_uses(c, row->serial))
+			json_object_array_add(users, controller_json(c));
+	}
+	json_object_object_add(out, "controllers", users);
 	return out;
 }
 
@@ -78,7 +87,20 @@ static void print_line(char *cell[COLUMNS], const int width[COLUMNS])
 	}
 }
 
-static void print_table(GPtrArray *rows)
+static void print_users(const key_row *row, GPtrArray *controllers)
+{
+	for (guint i = 0; i < controllers->len; i++) {
+		const controller *c = g_ptr_array_index(controllers, i);
+		g_autofree char *text = NULL;
+
+		if (!controller_uses(c, row->serial))
+			continue;
+		text = controller_describe(c);
+		printf("  used by %s\n", text);
+	}
+}
+
+static void print_table(GPtrArray *rows, GPtrArray *controllers)
 {
 	static const char *const head[COLUMNS] = {"SERIAL", "KIND",	"VERSION",
 						  "HASH",   "HOST NQN", "SUBSYSTEM NQN",
@@ -109,6 +131,8 @@ static void print_table(GPtrArray *rows)
 
 			printf("  %s! %s%s\n", colour(COLOUR_BAD), problem, colour(COLOUR_NONE));
 		}
+		if (row)
+			print_users(row, controllers);
 		for (int c = 0; c < COLUMNS; c++)
 			g_free(cell[i][c]);
 	}
@@ -118,7 +142,7 @@ static void print_table(GPtrArray *rows)
 int cmd_list(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
-	g_autoptr(GPtrArray) rows = NULL, shown = g_ptr_array_new();
+	g_autoptr(GPtrArray) rows = NULL, shown = g_ptr_array_new(), controllers = NULL;
 	struct ring ring;
 
 	if (!options_parse(&o, &argc, &argv))
@@ -132,15 +156,17 @@ int cmd_list(int argc, char **argv)
 	for (guint i = 0; i < rows->len; i++)
 		if (wanted(&o, g_ptr_array_index(rows, i)))
 			g_ptr_array_add(shown, g_ptr_array_index(rows, i));
+	controllers = controllers_read(SYSFS);
 
 	if (o.json) {
 		struct json_object *out = json_object_new_array();
 
 		for (guint i = 0; i < shown->len; i++)
-			json_object_array_add(out, row_json(g_ptr_array_index(shown, i)));
+			json_object_array_add(out,
+					      row_json(g_ptr_array_index(shown, i), controllers));
 		json_print(out);
 	} else if (shown->len) {
-		print_table(shown);
+		print_table(shown, controllers);
 	} else {
 		log_info("keyring %s has no such keys", o.keyring);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/controllers.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
 #include "nvme-tls/store.h"
@@ -171,7 +172,7 @@ static enum exit_code revoke_all(const struct ring *ring, const options *o, stru
 int cmd_revoke(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
-	g_autoptr(GPtrArray) rows = NULL, target_rows = g_ptr_array_new();
+	g_autoptr(GPtrArray) rows = NULL, controllers = NULL, target_rows = g_ptr_array_new();
 	g_autoptr(GPtrArray) identities = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(keyfile) kf = NULL;
 	struct targets t = {.rows = target_rows, .identities = identities};
@@ -207,6 +208,9 @@ int cmd_revoke(int argc, char **argv)
 		add_pair(&t, rows, kf, host, subsys, o.keyring);
 	if (t.missing)
 		return EXIT_MISSING;
+	controllers = controllers_read(SYSFS);
+	for (guint i = 0; i < t.rows->len; i++)
+		controllers_warn(controllers, ((key_row *)g_ptr_array_index(t.rows, i))->serial);
 	r = revoke_all(&ring, &o, &t, kf);
 	warn_of_keyfile(&t, &o);
 	return r;
