@@ -11,32 +11,94 @@
 /* Keys of a keyring that are read in one go. */
 #define KEYS_GUESS 256
 
-int keyring_find(const char *name)
+unsigned int key_serial_parse(const char *word, key_serial serials[2])
 {
-	char *end;
-	long serial;
+	bool prefixed = g_str_has_prefix(word, "0x") || g_str_has_prefix(word, "0X");
+	unsigned int n = 0;
+	guint64 value;
 
-	errno = 0;
-	serial = strtol(name, &end, 0);
-	if (end != name && !*end) {
+	if (!prefixed && g_ascii_string_to_unsigned(word, 10, 1, INT32_MAX, &value, NULL))
+		serials[n++] = (key_serial)value;
+	if ((prefixed || strlen(word) == 8) &&
+	    g_ascii_string_to_unsigned(prefixed ? word + 2 : word, 16, 1, INT32_MAX, &value, NULL))
+		serials[n++] = (key_serial)value;
+	return n;
+}
+
+/* The keyring that a serial means; -ENOENT when there is no such key at all. */
+static int find_by_serial(const char *word)
+{
+	key_serial serials[2];
+	unsigned int n = key_serial_parse(word, serials);
+	int r = -ENOENT;
+
+	for (unsigned int i = 0; i < n; i++) {
 		g_auto(key_info) info = {0};
-		int r;
+		int one = key_describe(serials[i], &info);
 
-		if (errno || serial <= 0 || serial > INT32_MAX)
-			return -EINVAL;
-		r = key_describe((key_serial)serial, &info);
-		if (r < 0)
-			return r == -ENOKEY ? -ENOENT : r;
-		return strcmp(info.type, "keyring") == 0 ? (int)serial : -ENOTDIR;
+		if (one == 0 && strcmp(info.type, "keyring") == 0)
+			return serials[i];
+		if (one != -ENOKEY && r == -ENOENT)
+			r = one == 0 ? -ENOTDIR : one;
 	}
-	if (g_str_has_prefix(name, "%:"))
-		name += 2;
+	return r;
+}
+
+static int find_special(const char *name)
+{
+	static const struct {
+		const char *name;
+		key_serial special;
+	} specials[] = {
+		{"@s", KEY_SPEC_SESSION_KEYRING},
+		{"@u", KEY_SPEC_USER_KEYRING},
+		{"@us", KEY_SPEC_USER_SESSION_KEYRING},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(specials); i++) {
+		if (strcmp(specials[i].name, name) == 0) {
+			key_serial serial = keyctl_get_keyring_ID(specials[i].special, 0);
+
+			return serial < 0 ? -errno : serial;
+		}
+	}
+	return -EINVAL;
+}
+
+static int find_by_name(const char *name)
+{
+	key_serial serial = *name ? find_key_by_type_and_desc("keyring", name, 0) : -1;
+
 	if (!*name)
 		return -EINVAL;
-	serial = find_key_by_type_and_desc("keyring", name, 0);
 	if (serial >= 0)
-		return (int)serial;
+		return serial;
 	return errno == ENOKEY ? -ENOENT : -errno;
+}
+
+int keyring_find(const char *name)
+{
+	int r;
+
+	if (*name == '@')
+		return find_special(name);
+	if (g_str_has_prefix(name, "%:"))
+		return find_by_name(name + 2);
+	r = find_by_serial(name);
+	/* What is no serial of today's is a name: one in hex digits is as good as another. */
+	return r == -ENOENT ? find_by_name(name) : r;
+}
+
+int keyring_possess(key_serial keyring)
+{
+	if (keyctl_link(keyring, KEY_SPEC_PROCESS_KEYRING) == 0)
+		return 0;
+	if (errno != EACCES)
+		return -errno;
+	/* Not every session has the user's keyring in it, and what is in that becomes ours with it. */
+	if (keyctl_link(KEY_SPEC_USER_KEYRING, KEY_SPEC_PROCESS_KEYRING) < 0)
+		return -EACCES;
+	return keyctl_link(keyring, KEY_SPEC_PROCESS_KEYRING) < 0 ? -errno : 0;
 }
 
 int keyring_session_private(void)

@@ -12,13 +12,39 @@
 typedef int32_t key_serial;
 
 /**
- * keyring_find() - the serial of a keyring.
- * @name: ".nvme" and the like as /proc/keys shows it, "%:NAME", or a serial in decimal or 0x hex
+ * key_serial_parse() - the serials that a word can mean.
+ * @serials: filled
  *
- * Return: the serial; -ENOENT when there is no such keyring, -EKEYREVOKED and -EACCES as the
- * kernel says.
+ * Everybody prints them differently: keyctl in decimal, we with 0x, sysfs and /proc/keys as eight hex
+ * digits without it. So "12345678" can be one of two, and whoever asks sees which of them there is.
+ *
+ * Return: how many of @serials there are: 0 when the word is no serial, 1 or 2.
+ */
+unsigned int key_serial_parse(const char *word, key_serial serials[2]);
+
+/**
+ * keyring_find() - the serial of a keyring.
+ * @name: ".nvme" and the like as /proc/keys shows it, "%:NAME", a serial as key_serial_parse() takes
+ *	it, or as in keyctl(1) "@s" for the session's keyring, "@u" the user's, "@us" the user's session
+ *
+ * Return: the serial; -ENOENT when there is no such keyring; -EINVAL when the name is none; -ENOTDIR
+ * when the serial is that of a key; -EKEYREVOKED and -EACCES as the kernel says.
  */
 int keyring_find(const char *name);
+
+/**
+ * keyring_possess() - make this process possess a keyring and the keys in it, or a single key.
+ *
+ * Possession lasts until the process ends, and what is possessed lives as long.
+ *
+ * Only a possessor may read the keys of .nvme (their permission is 3b010000). The link goes into the
+ * process keyring, so that the session keyring stays the user's, and what the user possesses by it
+ * stays possessed.
+ *
+ * Return: 0 or a negative errno; -EACCES when the keyring is neither of the process's session nor of
+ * its user, nor lets itself be linked.
+ */
+int keyring_possess(key_serial keyring);
 
 /**
  * keyring_session_private() - give this process a session keyring of its own, empty.

@@ -38,7 +38,11 @@ void json_add_string(struct json_object *object, const char *name, const char *v
 
 void json_add_serial(struct json_object *object, key_serial serial)
 {
+	char hex[9];
+
+	snprintf(hex, sizeof(hex), "%08x", (unsigned int)serial);
 	json_object_object_add(object, "serial", json_object_new_int(serial));
+	json_object_object_add(object, "serial_hex", json_object_new_string(hex));
 }
 
 static void wipe_strings(struct json_object *object)

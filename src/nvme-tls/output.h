@@ -20,7 +20,7 @@ char *output_clean(const char *text);
 /** json_add_string() - add @value, made valid UTF-8; NULL becomes null. */
 void json_add_string(struct json_object *object, const char *name, const char *value);
 
-/** json_add_serial() - add a serial as a number. */
+/** json_add_serial() - add a serial as a number, and as the text that sysfs and /proc/keys have. */
 void json_add_serial(struct json_object *object, key_serial serial);
 
 /** json_print() - print @object and free it; its strings may be keys, and are wiped. */

@@ -31,15 +31,6 @@ static void add_row(struct targets *t, key_row *row)
 	add_identity(t, row->identity);
 }
 
-static bool is_serial(const char *word, long *serial)
-{
-	char *end;
-
-	errno = 0;
-	*serial = strtol(word, &end, 0);
-	return end != word && !*end && !errno;
-}
-
 static bool in_keyfile(const keyfile *kf, const char *identity)
 {
 	for (size_t i = 0; kf && i < keyfile_lines(kf); i++) {
@@ -55,21 +46,26 @@ static bool in_keyfile(const keyfile *kf, const char *identity)
 static void add_word(struct targets *t, GPtrArray *rows, const keyfile *kf, const char *word,
 		     const char *keyring)
 {
-	bool by_serial, found = false;
-	long serial;
+	key_serial serials[2];
+	unsigned int by_serial = key_serial_parse(word, serials), found = 0;
 
-	by_serial = is_serial(word, &serial);
 	for (guint i = 0; i < rows->len; i++) {
 		key_row *row = g_ptr_array_index(rows, i);
 
-		if (by_serial ? row->serial == serial : strcmp(row->identity, word) == 0) {
+		if (by_serial ? row->serial == serials[0] || row->serial == serials[by_serial - 1]
+			      : strcmp(row->identity, word) == 0) {
 			add_row(t, row);
-			found = true;
+			found++;
 		}
+	}
+	if (by_serial && found > 1) {
+		log_error("\"%s\" is one key's serial in decimal and another's in hexadecimal: write 0x before a hexadecimal one, or give the identity",
+			  word);
+		t->missing = true;
 	}
 	if (!found && !by_serial && in_keyfile(kf, word)) {
 		add_identity(t, word);
-		found = true;
+		found++;
 	}
 	if (!found) {
 		log_error("keyring %s has no key %s%s%s: nvme-tls list shows which there are",

@@ -14,11 +14,7 @@ int ring_find(const options *o, struct ring *ring)
 	int r = keyring_find(o->keyring);
 
 	*ring = (struct ring){.serial = r, .name = o->keyring, .keytype = o->keytype};
-	if (r < 0)
-		return r;
-	/* Only who possesses a key may read it; a session of our own keeps the user's clean. */
-	r = keyring_session_private();
-	return r < 0 ? r : keyring_link_session(ring->serial);
+	return r < 0 ? r : keyring_possess(ring->serial);
 }
 
 enum exit_code ring_open(const options *o, struct ring *ring)
@@ -35,7 +31,8 @@ enum exit_code ring_open(const options *o, struct ring *ring)
 	else if (r == -ENOENT)
 		log_error("keyring %s not found: /proc/keys shows which there are", ring->name);
 	else if (r == -EINVAL)
-		log_error("keyring \"%s\" is neither a name nor a serial", ring->name);
+		log_error("keyring \"%s\" is neither a name nor a serial; @s and @u are the session's and the user's",
+			  ring->name);
 	else
 		ring_error(ring, "cannot open the keyring", r);
 	return EXIT_FAILED;

@@ -121,7 +121,7 @@ static enum exit_code keep_old(struct rotation *rot)
 				: 0;
 
 		if (r == 0)
-			r = keyring_link_session(row->serial);
+			r = keyring_possess(row->serial);
 		if (r < 0) {
 			ring_error(&rot->ring,
 				   "cannot keep the old key until the new one is in place", r);

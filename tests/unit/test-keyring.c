@@ -56,6 +56,44 @@ static void other_lines_are_refused(void **state)
 	assert_int_equal(key_status_parse("ffffffff I-- 1 perm 3b010000 0 0 psk x", &st), -EINVAL);
 }
 
+static void serial_is_taken_as_everybody_prints_it(void **state)
+{
+	static const struct {
+		const char *word;
+		unsigned int n;
+		key_serial first, second;
+	} cases[] = {
+		{"649275918", 1, 0x26b3260e, 0},
+		{"0x26b3260e", 1, 0x26b3260e, 0},
+		{"0X26B3260E", 1, 0x26b3260e, 0},
+		{"26b3260e", 1, 0x26b3260e, 0},
+		{"0x1f", 1, 0x1f, 0},
+		{"0123", 1, 123, 0},
+		{"12345678", 2, 12345678, 0x12345678},
+		{"7", 1, 7, 0},
+		{"1f", 0, 0, 0},
+		{"0", 0, 0, 0},
+		{"00000000", 0, 0, 0},
+		{"-5", 0, 0, 0},
+		{"ffffffff", 0, 0, 0},
+		{"0x", 0, 0, 0},
+		{"0x80000000", 0, 0, 0},
+		{"", 0, 0, 0},
+		{" 7", 0, 0, 0},
+		{"7 ", 0, 0, 0},
+		{"99999999999999999999", 0, 0, 0},
+		{"26b3260g", 0, 0, 0},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		key_serial serials[2] = {0};
+
+		assert_int_equal(key_serial_parse(cases[i].word, serials), cases[i].n);
+		assert_int_equal(serials[0], cases[i].first);
+		assert_int_equal(serials[1], cases[i].second);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -63,6 +101,7 @@ int main(void)
 		cmocka_unit_test(colon_in_a_description_stays),
 		cmocka_unit_test(revoked_and_expired_are_told),
 		cmocka_unit_test(other_lines_are_refused),
+		cmocka_unit_test(serial_is_taken_as_everybody_prints_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
