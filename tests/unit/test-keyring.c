@@ -63,7 +63,7 @@ static void serial_is_taken_as_everybody_prints_it(void **state)
 		unsigned int n;
 		key_serial first, second;
 	} cases[] = {
-		{"649275918", 1, 0x26b3260e, 0},
+		{"649274894", 1, 0x26b3260e, 0},
 		{"0x26b3260e", 1, 0x26b3260e, 0},
 		{"0X26B3260E", 1, 0x26b3260e, 0},
 		{"26b3260e", 1, 0x26b3260e, 0},
