@@ -53,6 +53,8 @@ int cmd_gen(int argc, char **argv)
 		return EXIT_OK;
 	}
 	puts(text.s);
+	if (o.quiet)
+		return EXIT_OK;
 	if (identity)
 		puts(identity);
 	if (serial)

@@ -33,6 +33,7 @@ typedef struct options {
 	enum psk_derivation derivation;
 	bool insert;
 	bool json;
+	bool quiet;
 	bool dry_run;
 	bool boot;
 } options;

@@ -211,6 +211,8 @@ static void print(const struct rotation *rot, const options *o, const interchang
 		return;
 	}
 	puts(text.s);
+	if (o->quiet)
+		return;
 	puts(rot->identity);
 	printf("inserted as " SERIAL " in the place of %u; %s%s\n", (unsigned int)rot->serial,
 	       rot->old->len, rot->path ? rot->path : "no key file", rot->path ? " updated" : "");

@@ -82,6 +82,21 @@ enum exit_code source_invalid(const char *why)
 	return EXIT_INVALID;
 }
 
+/*
+ * What gen and rotate print is a key, and below it its identity and serial: that file is a key as it
+ * is. Cut @t down to the key; false when it is anything else than one key with such lines below it.
+ */
+static bool first_line_only(text *t)
+{
+	char *end = t->s + strcspn(t->s, "\r\n");
+
+	if (strstr(end, "NVMeTLSkey-"))
+		return false;
+	explicit_bzero(end, strlen(end));
+	g_strchomp(t->s);
+	return !strpbrk(t->s, " \t");
+}
+
 enum exit_code source_key(const char *value, bool derived, interchange *ic, char **why)
 {
 	g_auto(text) t = {0};
@@ -99,8 +114,8 @@ enum exit_code source_key(const char *value, bool derived, interchange *ic, char
 		if (r != EXIT_OK)
 			return r;
 	}
-	if (strpbrk(t.s, " \t\r\n")) {
-		*why = g_strdup("there is more than one word; a file of identities and keys is for nvme-tls import");
+	if (!first_line_only(&t)) {
+		*why = g_strdup("there is more than one word in its first line, or more than one key; a file of identities and keys is for nvme-tls import");
 		return EXIT_INVALID;
 	}
 	if (interchange_parse(t.s, ic, why) < 0)

@@ -12,6 +12,7 @@
  * source_key() - read a key in interchange format.
  * @value: that of --keydata: "-", a file, or the key itself (with a warning: others can see it in
  *	the process list); NULL for standard input
+ *	Of a file, what gen and rotate print below a key is passed over.
  * @derived: it is a TLS PSK, so that the version 0 of nvme-cli will do
  *
  * @why: set to what is wrong with the key when EXIT_INVALID is returned, to be freed by g_free()

@@ -110,6 +110,8 @@ const struct option_row option_rows[] = {
 	{"dry-run", 0, OPTION_FLAG, IN(dry_run), IMPORT, NULL, "Only say what would be done"},
 	{"boot", 0, OPTION_FLAG, IN(boot), IMPORT, NULL,
 	 "What there is at boot; quiet when there is nothing"},
+	{"quiet", 'q', OPTION_FLAG, IN(quiet), GEN | ROTATE, NULL,
+	 "Print the configured PSK and nothing else"},
 	{"json", 'j', OPTION_FLAG, IN(json), ALL, NULL, "Print JSON"},
 	{"output-format", 'o', OPTION_FORMAT, IN(json), ALL, "normal|json",
 	 "json is the same as --json"},

@@ -75,6 +75,39 @@ case_serial_is_taken_as_sysfs_prints_it() {
 	done
 }
 
+case_psk_file_is_taken_as_it_was_printed() {
+	t gen --insert "${PAIR[@]}" >psk || fail "gen"
+	same "lines" 3 "$(wc -l <psk)"
+	returns 0 t check "${PAIR[@]}" psk >/dev/null
+	returns 0 t check "${PAIR[@]}" - <psk >/dev/null
+	returns 0 t insert "${PAIR[@]}" psk >/dev/null
+	returns 0 t insert --hostnqn=nqn.h --subsysnqn=nqn.io-2 --keydata=psk >/dev/null
+	t rotate "${PAIR[@]}" >psk || fail "rotate"
+	returns 0 t rotate "${PAIR[@]}" --keydata=psk >/dev/null
+	returns 0 t check "${PAIR[@]}" psk >/dev/null
+	sed -i 's/$/\r/' psk
+	returns 0 t check "${PAIR[@]}" psk >/dev/null
+}
+
+case_file_of_two_keys_or_of_pairs_is_no_psk_file() {
+	t gen >psk || fail "gen"
+	t gen >>psk || fail "gen"
+	returns 3 t check psk 2>/dev/null
+	echo "NVMe0R01 nqn.h nqn.s $(head -1 psk)" >keys
+	returns 3 t check keys 2>err
+	has err 'nvme-tls import'
+	! grep -q NVMeTLSkey err || fail "a key is in a message"
+}
+
+case_quiet_prints_the_psk_alone() {
+	t gen --quiet --insert "${PAIR[@]}" >psk || fail "gen"
+	same "lines" 1 "$(wc -l <psk)"
+	returns 0 t check "${PAIR[@]}" psk >/dev/null
+	t rotate -q "${PAIR[@]}" >psk || fail "rotate"
+	same "lines" 1 "$(wc -l <psk)"
+	returns 0 t check "${PAIR[@]}" psk >/dev/null
+}
+
 all=$(declare -F | sed -n 's/^declare -f case_//p')
 (($#)) && all=$*
 # shellcheck disable=SC2086 # a list of words
