@@ -3,6 +3,7 @@
 #include "tlshd/shared/config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -10,218 +11,274 @@
 
 #define WORKERS_MAX 64
 
-/* A file that is no file, or larger than this, is a mistake. */
-#define FILE_MAX (1024 * 1024)
+/* The order of ktls-utils: its old place goes before its new one. */
+static const char *const places[] = {SYSCONFDIR "/tlshd.conf", SYSCONFDIR "/tlshd/config"};
 
-static const char *const places[] = {SYSCONFDIR "/tlshd/config", SYSCONFDIR "/tlshd.conf"};
-
-static const char *const debug_keys[] = {"loglevel", "tls", "nl", NULL};
-static const char *const authenticate_keys[] = {"keyrings", "psk.sha384_compat", NULL};
-static const char *const x509_keys[] = {"x509.truststore",
-					"x509.crl",
-					"x509.certificate",
-					"x509.private_key",
-					"x509.pq.certificate",
-					"x509.pq.private_key",
-					NULL};
-static const char *const tlshd_keys[] = {"workers", NULL};
-
-static const struct {
+struct key {
+	const char *section;
 	const char *name;
-	const char *const *keys;
-} sections[] = {
-	{"debug", debug_keys},
-	{"authenticate", authenticate_keys},
-	{"authenticate.client", x509_keys},
-	{"authenticate.server", x509_keys},
-	{"tlshd", tlshd_keys},
+	/* Takes the nearest sense of @text and complains of what it had to guess. */
+	void (*parse)(config *c, const struct key *key, const char *text);
+	size_t place; /* in struct config */
+	int max; /* of a number */
 };
 
-static const char *const *known_keys(const char *section)
+static void parse_number(config *c, const struct key *key, const char *text);
+static void parse_boolean(config *c, const struct key *key, const char *text);
+static void parse_list(config *c, const struct key *key, const char *text);
+
+/* A key without a parser is one of ktls-utils that we know and do not use. */
+static const struct key keys[] = {
+	{"debug", "loglevel", parse_number, offsetof(config, loglevel), 9},
+	{"debug", "tls", parse_number, offsetof(config, tls_debug), 9},
+	{"debug", "nl", parse_number, offsetof(config, nl_debug), 9},
+	{"authenticate", "keyrings", parse_list, offsetof(config, keyrings)},
+	{"authenticate", "psk.sha384_compat", parse_boolean, offsetof(config, sha384_compat)},
+	{"authenticate.client", "x509.truststore"},
+	{"authenticate.client", "x509.crl"},
+	{"authenticate.client", "x509.certificate"},
+	{"authenticate.client", "x509.private_key"},
+	{"authenticate.client", "x509.pq.certificate"},
+	{"authenticate.client", "x509.pq.private_key"},
+	{"authenticate.server", "x509.truststore"},
+	{"authenticate.server", "x509.crl"},
+	{"authenticate.server", "x509.certificate"},
+	{"authenticate.server", "x509.private_key"},
+	{"authenticate.server", "x509.pq.certificate"},
+	{"authenticate.server", "x509.pq.private_key"},
+	{"tlshd", "workers", parse_number, offsetof(config, workers), WORKERS_MAX},
+};
+
+static void *place_of(config *c, const struct key *key)
 {
-	for (size_t i = 0; i < G_N_ELEMENTS(sections); i++)
-		if (strcmp(section, sections[i].name) == 0)
-			return sections[i].keys;
-	return NULL;
+	return (char *)c + key->place;
 }
 
-static void warn_unknown(const char *name, const char *what, const char *word, const char *section,
+/* ---- values ---- */
+
+static void complain(config *c, const struct key *key, const char *text, const char *want,
+		     const char *taken)
+{
+	g_autofree char *escaped = log_escape(text, strlen(text));
+	g_autofree char *guess = log_escape(taken, strlen(taken));
+
+	log_warning("%s: [%s] %s = \"%s\" is not %s: it is taken for \"%s\"", c->path, key->section,
+		    key->name, escaped, want, guess);
+	c->complaints++;
+}
+
+static void parse_number(config *c, const struct key *key, const char *text)
+{
+	int *out = place_of(c, key);
+	char *rest;
+	gint64 value = g_ascii_strtoll(text, &rest, 10);
+
+	*out = (int)CLAMP(value, 0, key->max);
+	if (rest == text || *rest || value != *out) {
+		g_autofree char *want = g_strdup_printf("a whole number from 0 to %d", key->max);
+		g_autofree char *taken = g_strdup_printf("%d", *out);
+
+		complain(c, key, text, want, taken);
+	}
+}
+
+static void parse_boolean(config *c, const struct key *key, const char *text)
+{
+	static const char *const yes[] = {"true", "1", "yes", "on", NULL};
+	static const char *const no[] = {"false", "0", "no", "off", NULL};
+	bool *out = place_of(c, key);
+	size_t len = strcspn(text, " \t#");
+	g_autofree char *word = g_ascii_strdown(text, (gssize)len);
+
+	*out = g_strv_contains(yes, word);
+	if (text[len] || (!*out && !g_strv_contains(no, word)))
+		complain(c, key, text, "true or false", *out ? "true" : "false");
+}
+
+/* Semicolons stand between words; what else people have put there is taken for one. */
+static void parse_list(config *c, const struct key *key, const char *text)
+{
+	char ***out = place_of(c, key);
+	const char *comment = strstr(text, " #");
+	g_autofree char *names = g_strndup(text, comment ? (gsize)(comment - text) : strlen(text));
+	g_autoptr(GStrvBuilder) list = g_strv_builder_new();
+	g_auto(GStrv) items = g_strsplit(names, ";", -1);
+	bool odd = comment;
+
+	for (char **item = items; *item; item++) {
+		g_auto(GStrv) words = g_strsplit_set(g_strstrip(*item), ", \t\"", -1);
+
+		odd |= g_strv_length(words) > 1;
+		for (char **word = words; *word; word++)
+			if (**word)
+				g_strv_builder_add(list, *word);
+	}
+	g_strfreev(*out);
+	*out = g_strv_builder_end(list);
+	if (odd) {
+		g_autofree char *taken = g_strjoinv(";", *out);
+
+		complain(c, key, text, "a list of names or serials with semicolons between", taken);
+	}
+}
+
+/* ---- words that are not ours ---- */
+
+/* The names of all sections, or of the keys of @section; NULL-terminated. */
+static const char **known_names(const char *section)
+{
+	const char **names = g_new0(const char *, G_N_ELEMENTS(keys) + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+		const char *name = section ? keys[i].name : keys[i].section;
+
+		if ((!section || strcmp(keys[i].section, section) == 0) &&
+		    !g_strv_contains(names, name))
+			names[n++] = name;
+	}
+	return names;
+}
+
+static void warn_unknown(config *c, const char *what, const char *word, const char *section,
 			 const char *const *known)
 {
 	g_autofree char *escaped = log_escape(word, strlen(word));
 	const char *nearest = nearest_word(word, known);
 	g_autofree char *where = section ? g_strdup_printf(" in [%s]", section) : g_strdup("");
 
+	c->complaints++;
 	if (nearest)
-		log_warning("%s: unknown %s \"%s\"%s is ignored; did you mean \"%s\"?", name, what,
-			    escaped, where, nearest);
+		log_warning("%s: unknown %s \"%s\"%s is ignored; did you mean \"%s\"?", c->path,
+			    what, escaped, where, nearest);
 	else
-		log_warning("%s: unknown %s \"%s\"%s is ignored", name, what, escaped, where);
+		log_warning("%s: unknown %s \"%s\"%s is ignored", c->path, what, escaped, where);
 }
 
 /* The section in which a key that stands in the wrong one would be known. */
-static const char *section_of(const char *key)
+static const char *section_of(const char *name)
 {
-	for (size_t i = 0; i < G_N_ELEMENTS(sections); i++)
-		if (g_strv_contains(sections[i].keys, key))
-			return sections[i].name;
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return keys[i].section;
 	return NULL;
 }
 
-static void warn_key(const char *name, const char *section, const char *key,
-		     const char *const *keys)
+static void warn_key(config *c, const char *section, const char *name, const char *const *known)
 {
-	const char *home = section_of(key);
+	const char *home = section_of(name);
 
-	if (home && !nearest_word(key, keys))
-		log_warning("%s: key \"%s\" in [%s] is ignored; it belongs in [%s]", name, key,
+	if (home && !nearest_word(name, known)) {
+		log_warning("%s: key \"%s\" in [%s] is ignored; it belongs in [%s]", c->path, name,
 			    section, home);
-	else
-		warn_unknown(name, "key", key, section, keys);
+		c->complaints++;
+	} else {
+		warn_unknown(c, "key", name, section, known);
+	}
 }
 
-static void warn_of_unknown(const char *name, GKeyFile *file)
+static void warn_of_unknown(config *c, GKeyFile *file)
 {
-	const char *names[G_N_ELEMENTS(sections) + 1] = {0};
+	g_autofree const char **sections = known_names(NULL);
 	g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
 
-	for (size_t i = 0; i < G_N_ELEMENTS(sections); i++)
-		names[i] = sections[i].name;
 	for (char **g = groups; *g; g++) {
-		const char *const *keys = known_keys(*g);
+		g_autofree const char **known = known_names(*g);
 		g_auto(GStrv) found = NULL;
 
-		if (!keys) {
-			warn_unknown(name, "section", *g, NULL, names);
+		if (!*known) {
+			warn_unknown(c, "section", *g, NULL, sections);
 			continue;
 		}
 		found = g_key_file_get_keys(file, *g, NULL, NULL);
 		for (char **k = found; k && *k; k++)
-			if (!g_strv_contains(keys, *k))
-				warn_key(name, *g, *k, keys);
+			if (!g_strv_contains(known, *k))
+				warn_key(c, *g, *k, known);
 	}
 }
 
-static void bad_value(const char *name, const char *section, const char *key, const char *value,
-		      const char *want, GError **error)
-{
-	g_autofree char *escaped = log_escape(value, strlen(value));
+/* ---- the file ---- */
 
-	g_set_error(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE,
-		    "%s: [%s] %s = \"%s\" is not %s", name, section, key, escaped, want);
+static config *defaults(const char *path)
+{
+	config *c = g_new0(config, 1);
+
+	c->path = g_strdup(path);
+	c->keyrings = g_new0(char *, 1);
+	return c;
 }
 
-static bool get_number(const char *name, GKeyFile *file, const char *section, const char *key,
-		       int max, int *out, GError **error)
+static config *read_keys(const char *path, GKeyFile *file)
 {
-	g_autofree char *text = g_key_file_get_value(file, section, key, NULL);
-	g_autofree char *want = g_strdup_printf("a whole number from 0 to %d", max);
-	guint64 value;
+	config *c = defaults(path);
 
-	if (!text)
-		return true;
-	g_strchomp(text);
-	if (!g_ascii_string_to_unsigned(text, 10, 0, (guint64)max, &value, NULL)) {
-		bad_value(name, section, key, text, want, error);
-		return false;
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+		g_autofree char *text = g_key_file_get_value(file, keys[i].section, keys[i].name,
+							     NULL);
+
+		if (text && keys[i].parse)
+			keys[i].parse(c, &keys[i], g_strstrip(text));
 	}
-	*out = (int)value;
-	return true;
+	warn_of_unknown(c, file);
+	return c;
 }
 
-static bool get_boolean(const char *name, GKeyFile *file, const char *section, const char *key,
-			bool *out, GError **error)
+/* GLib's message quotes the file. */
+static config *unreadable(const char *path, const GError *problem, GError **error)
 {
-	g_autofree char *text = g_key_file_get_value(file, section, key, NULL);
-	g_autoptr(GError) problem = NULL;
+	g_autofree char *escaped = log_escape_line(problem->message);
 
-	if (!text)
-		return true;
-	*out = g_key_file_get_boolean(file, section, key, &problem);
-	if (!problem)
-		return true;
-	bad_value(name, section, key, text, "true or false", error);
-	return false;
+	g_set_error(error, problem->domain, problem->code, "%s: %s", path, escaped);
+	return NULL;
 }
 
-static bool get_keyrings(const char *name, GKeyFile *file, config *c, GError **error)
+config *config_parse(const char *path, const char *text, gsize len, GError **error)
 {
-	g_autofree char *text = g_key_file_get_value(file, "authenticate", "keyrings", NULL);
-	g_autoptr(GStrvBuilder) list = g_strv_builder_new();
-	g_auto(GStrv) words = NULL;
-
-	if (text) {
-		words = g_strsplit(text, ";", -1);
-		for (char **w = words; *w; w++) {
-			g_strstrip(*w);
-			if (!**w)
-				continue;
-			if (strpbrk(*w, " \t,")) {
-				bad_value(name, "authenticate", "keyrings", text,
-					  "a list of keyring names or serials with semicolons between",
-					  error);
-				return false;
-			}
-			g_strv_builder_add(list, *w);
-		}
-	}
-	c->keyrings = g_strv_builder_end(list);
-	return true;
-}
-
-config *config_parse(const char *name, const char *text, gsize len, GError **error)
-{
-	g_autoptr(config) c = g_new0(config, 1);
 	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) problem = NULL;
 
-	c->path = g_strdup(name);
-	/* GLib takes an empty text for an error. */
-	if (len && !g_key_file_load_from_data(file, text, len, G_KEY_FILE_NONE, &problem)) {
-		g_autofree char *escaped =
-			log_escape_line(problem->message); /* it quotes the file */
+	/* GLib takes an empty text for an error, but not an empty file. */
+	if (len && !g_key_file_load_from_data(file, text, len, G_KEY_FILE_NONE, &problem))
+		return unreadable(path, problem, error);
+	return read_keys(path, file);
+}
 
-		g_set_error(error, problem->domain, problem->code, "%s: %s", name, escaped);
-		return NULL;
+/* Return: the first of the default places that has a file; *@ignored is another one that has. */
+static const char *default_place(const char **ignored)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+		if (!g_file_test(places[i], G_FILE_TEST_EXISTS))
+			continue;
+		if (found)
+			*ignored = places[i];
+		else
+			found = places[i];
 	}
-	if (!get_number(name, file, "debug", "loglevel", 9, &c->loglevel, error) ||
-	    !get_number(name, file, "debug", "tls", 9, &c->tls_debug, error) ||
-	    !get_number(name, file, "debug", "nl", 9, &c->nl_debug, error) ||
-	    !get_number(name, file, "tlshd", "workers", WORKERS_MAX, &c->workers, error) ||
-	    !get_boolean(name, file, "authenticate", "psk.sha384_compat", &c->sha384_compat,
-			 error) ||
-	    !get_keyrings(name, file, c, error))
-		return NULL;
-	warn_of_unknown(name, file);
-	return g_steal_pointer(&c);
+	return found;
 }
 
 config *config_load(const char *path, GError **error)
 {
-	g_autofree char *text = NULL;
+	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) problem = NULL;
-	gsize len;
+	const char *ignored = NULL;
+	config *c;
 
-	for (size_t i = 0; !path && i < G_N_ELEMENTS(places); i++)
-		if (g_file_test(places[i], G_FILE_TEST_EXISTS))
-			path = places[i];
-	if (!path) {
-		config *c = config_parse("(no file)", "", 0, error);
-
-		g_clear_pointer(&c->path, g_free);
-		return c;
+	if (!path)
+		path = default_place(&ignored);
+	if (!path)
+		return defaults(NULL);
+	if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &problem))
+		return unreadable(path, problem, error);
+	c = read_keys(path, file);
+	if (ignored) {
+		log_warning("%s is ignored, for %s is read before it: merge the two into one",
+			    ignored, path);
+		c->complaints++;
 	}
-	if (!g_file_get_contents(path, &text, &len, &problem)) {
-		g_set_error(error, problem->domain, problem->code, "%s: cannot be read: %s", path,
-			    problem->message);
-		return NULL;
-	}
-	if (len > FILE_MAX) {
-		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-			    "%s: %zu bytes are too many for a configuration", path, (size_t)len);
-		return NULL;
-	}
-	return config_parse(path, text, len, error);
+	return c;
 }
 
 void config_free(config *c)

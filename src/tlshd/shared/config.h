@@ -8,9 +8,10 @@
 /**
  * struct config - all settings, defaults where the file is silent or missing.
  * @path: the file they came from, NULL for none
+ * @complaints: how often the file had to be guessed at; a warning was logged for each
  * @loglevel: [debug] loglevel, 0 to 9
  * @tls_debug: [debug] tls, GnuTLS's own log level, 0 to 9
- * @nl_debug: [debug] nl, 0 or more: log every netlink message
+ * @nl_debug: [debug] nl, 0 to 9: above 0, log every netlink message
  * @keyrings: [authenticate] keyrings, names and serials, NULL-terminated
  * @sha384_compat: [authenticate] psk.sha384_compat
  * @workers: [tlshd] workers, 0 for one per CPU, at most 4
@@ -20,6 +21,7 @@
  */
 typedef struct config {
 	char *path;
+	unsigned int complaints;
 	int loglevel;
 	int tls_debug;
 	int nl_debug;
@@ -30,17 +32,19 @@ typedef struct config {
 
 /**
  * config_load() - read the configuration.
- * @path: the file; NULL for the first that exists of /etc/tlshd/config and /etc/tlshd.conf
- * @error: set on failure; its message names file, section, key and value
+ * @path: the file; NULL for the first that exists of /etc/tlshd.conf and /etc/tlshd/config
+ * @error: set on failure; its message names the file
  *
- * Logs a warning for each unknown section and key, with the nearest known one.
+ * Takes every file that ktls-utils starts with, and that is every file that GKeyFile can parse: a
+ * value that makes no sense is taken for the nearest one that does. Logs a warning for each such
+ * value, for each unknown section and key with the nearest known one, and for a second file.
  *
- * Return: the settings, to be freed by config_free(); NULL on failure.
+ * Return: the settings, to be freed by config_free(); NULL when the file cannot be read or parsed.
  */
 config *config_load(const char *path, GError **error);
 
-/** config_parse() - config_load() of a text, @name stands for the file in messages. */
-config *config_parse(const char *name, const char *text, gsize len, GError **error);
+/** config_parse() - config_load() of a text; @path stands for the file in messages. */
+config *config_parse(const char *path, const char *text, gsize len, GError **error);
 
 /** config_free() - NULL is fine. */
 void config_free(config *c);
