@@ -3,15 +3,16 @@
 #include "common/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <glib.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
 /* What a slow journal may be behind. */
 #define JOURNAL_BUFFER (8 * 1024 * 1024)
@@ -29,19 +30,52 @@ static struct {
 	bool gone; /* meanwhile; else it was slow */
 } journal = {.fd = -1};
 
+/*
+ * What systemd itself does for StandardOutput=journal with a SyslogFacility=, for
+ * sd_journal_stream_fd() has no facility. The header says, a line each: the identifier, no unit,
+ * facility and priority, that a prefix <3> before a line says its priority, and that nothing is to be
+ * forwarded to syslog, the kernel's log and the console but by journald.conf.
+ */
+static int connect_stream(const char *name)
+{
+	const struct sockaddr_un to = {AF_UNIX, "/run/systemd/journal/stdout"};
+	const int size = JOURNAL_BUFFER;
+	char header[128];
+	int n = snprintf(header, sizeof(header), "%s\n\n%d\n1\n0\n0\n0\n", name,
+			 LOG_AUTH | LOG_INFO);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 || shutdown(fd, SHUT_RD) < 0)
+		goto fail;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (send(fd, header, (size_t)n, MSG_NOSIGNAL) == n)
+		return fd;
+fail:
+	n = -errno;
+	close(fd);
+	return n;
+}
+
 bool journal_open(const char *name)
 {
-	const int size = JOURNAL_BUFFER;
-
 	journal.name = name;
-	/* With a prefix <3> before each line that says its priority. */
-	journal.fd = sd_journal_stream_fd(name, LOG_INFO, true);
-	if (journal.fd < 0)
+	journal.fd = connect_stream(name);
+	return journal.fd >= 0;
+}
+
+bool journal_is_stderr(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM"); /* device and inode, by systemd.exec(5) */
+	g_autofree char *ours = NULL;
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
 		return false;
-	if (setsockopt(journal.fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(journal.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	fcntl(journal.fd, F_SETFL, fcntl(journal.fd, F_GETFL) | O_NONBLOCK);
-	return true;
+	ours = g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(stream, ours) == 0;
 }
 
 /* Return: whether there is a stream, a new one if need be. */

@@ -16,5 +16,8 @@
 /** journal_open() - connect; @name is what the lines stand under, and is kept. Return: is there one? */
 bool journal_open(const char *name);
 
+/** journal_is_stderr() - is standard error a stream to the journal, by systemd's making? */
+bool journal_is_stderr(void);
+
 /** journal_write() - one line of a syslog priority. A journal that is gone is looked for again. */
 void journal_write(int priority, const char *line);

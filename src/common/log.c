@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The log: journal, syslog or stderr, with levels 0 to 9. */
+/* The log: journal, syslog, standard error, with levels 0 to 9. */
 #include "common/log.h"
 
 #include <errno.h>
@@ -13,9 +13,9 @@
 
 #define ESCAPE_MAX 640
 
-enum where { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
-
-static enum where where = TO_STDERR;
+/* The usual log of this system. */
+static enum { NO_LOG, JOURNAL, SYSLOG } usual;
+static bool to_stderr = true; /* alone or besides */
 static const char *program = "";
 static int level;
 static void (*sink)(int priority, const char *line);
@@ -23,13 +23,16 @@ static void (*sink)(int priority, const char *line);
 void log_open(enum log_target target, const char *name)
 {
 	program = name;
-	if (target == LOG_TARGET_STDERR) {
-		where = TO_STDERR;
-	} else if (journal_open(name)) {
-		where = TO_JOURNAL;
+	to_stderr = target != LOG_TARGET_USUAL;
+	if (target == LOG_TARGET_STDERR)
+		return;
+	if (journal_open(name)) {
+		usual = JOURNAL;
+		if (journal_is_stderr()) /* no line twice */
+			to_stderr = false;
 	} else {
-		where = TO_SYSLOG;
-		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		usual = SYSLOG;
+		openlog(name, LOG_PID | LOG_NDELAY, LOG_AUTH);
 	}
 }
 
@@ -106,17 +109,18 @@ void log_line(int priority, const char *format, ...)
 		sink(priority, line);
 		return;
 	}
-	switch (where) {
-	case TO_JOURNAL:
+	switch (usual) {
+	case JOURNAL:
 		journal_write(priority, line);
 		break;
-	case TO_SYSLOG:
+	case SYSLOG:
 		syslog(priority, "%s", line);
 		break;
-	case TO_STDERR:
-		write_line(line);
+	case NO_LOG:
 		break;
 	}
+	if (to_stderr)
+		write_line(line);
 }
 
 static char *escape(const unsigned char *p, size_t len, size_t max, const char *special)

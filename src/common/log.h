@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The log: journal, syslog or stderr, with levels 0 to 9. */
+/* The log: journal, syslog, standard error, with levels 0 to 9. */
 #pragma once
 
 #include <stdarg.h>
@@ -10,8 +10,9 @@
 
 /** enum log_target - where lines go. */
 enum log_target {
-	LOG_TARGET_AUTO, /* the journal when there is one, else syslog */
-	LOG_TARGET_STDERR, /* stderr */
+	LOG_TARGET_USUAL, /* the journal when there is one, else syslog; facility auth */
+	LOG_TARGET_STDERR, /* standard error alone */
+	LOG_TARGET_BOTH, /* standard error besides, unless it is the journal anyway */
 };
 
 /** log_open() - say where lines go and under which name; call once, before the first line. */
