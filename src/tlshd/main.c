@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <glib.h>
@@ -22,6 +23,13 @@
 /* Room for ten thousand peers that say nothing; 8 bytes each. */
 #define DESCRIPTORS 16384
 
+/*
+ * The version of ktls-utils that does what we do. Scripts made for it cut the number behind "utils "
+ * out of the one line that --version prints (blktests does, to see whether there are TLS tests to
+ * run).
+ */
+#define KTLS_UTILS_VERSION "1.4.0"
+
 struct arguments {
 	char *config_path;
 	gboolean to_stderr;
@@ -34,12 +42,12 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 {
 	const GOptionEntry entries[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &a->config_path,
-		 "Read FILE instead of " SYSCONFDIR "/tlshd/config or " SYSCONFDIR "/tlshd.conf",
+		 "Read FILE instead of " SYSCONFDIR "/tlshd.conf or " SYSCONFDIR "/tlshd/config",
 		 "FILE"},
 		{"stderr", 's', 0, G_OPTION_ARG_NONE, &a->to_stderr,
-		 "Log to standard error instead of the journal or syslog", NULL},
+		 "Log to standard error besides the journal or syslog", NULL},
 		{"check-config", 0, 0, G_OPTION_ARG_NONE, &a->check_config,
-		 "Say what is wrong with the configuration and exit", NULL},
+		 "Say what is wrong with the configuration and exit, with 1 if anything is", NULL},
 		{"worker", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &a->worker, NULL, NULL},
 		{"version", 'v', 0, G_OPTION_ARG_NONE, &a->version, "Print the version and exit",
 		 NULL},
@@ -53,12 +61,14 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 		fprintf(stderr, "tlshd: %s; see tlshd --help\n", error->message);
 		return -EINVAL;
 	}
-	if (*argc > 1) {
-		fprintf(stderr, "tlshd: unexpected argument \"%s\"; see tlshd --help\n",
-			(*argv)[1]);
-		return -EINVAL;
-	}
 	return 0;
+}
+
+static enum log_target log_target(const struct arguments *a)
+{
+	if (a->check_config || a->worker)
+		return LOG_TARGET_STDERR;
+	return a->to_stderr ? LOG_TARGET_BOTH : LOG_TARGET_USUAL;
 }
 
 static void find_worker_user(struct broker_options *options)
@@ -121,6 +131,46 @@ static void raise_priority(void)
 		log_warning("no real-time priority (%m): storms of connections may overflow the kernel's queue");
 }
 
+/* GnuTLS would write the keys of every session there. */
+static void refuse_key_log(void)
+{
+	if (!getenv("SSLKEYLOGFILE"))
+		return;
+	log_warning("SSLKEYLOGFILE is ignored: traffic keys are written nowhere");
+	unsetenv("SSLKEYLOGFILE");
+}
+
+/* The broker does no TLS, and the workers that systemd starts do not have its environment. */
+static void warn_of_environment(void)
+{
+	g_auto(GStrv) names = g_listenv();
+
+	for (char **name = names; *name; name++)
+		if (g_str_has_prefix(*name, "GNUTLS_"))
+			log_warning("%s does not reach the workers: set it in tlshd-worker@.service too (systemctl edit tlshd-worker@.service)",
+				    *name);
+}
+
+/* No error, for ktls-utils starts with them. */
+static void warn_of_arguments(const char *first)
+{
+	g_autofree char *escaped = log_escape(first, strlen(first));
+
+	log_warning("the argument \"%s\" and all behind it are ignored; see tlshd --help", escaped);
+}
+
+/* What is wrong has been logged. */
+static int check_config(config *settings)
+{
+	int status = settings->complaints ? EXIT_FAILURE : EXIT_SUCCESS;
+
+	if (status == EXIT_SUCCESS)
+		printf("%s: fine\n",
+		       settings->path ? settings->path : "no configuration file, all defaults");
+	config_free(settings);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct broker_options options = {0};
@@ -130,31 +180,27 @@ int main(int argc, char **argv)
 	if (parse(&a, &argc, &argv) < 0)
 		return EXIT_FAILURE;
 	if (a.version) {
-		printf("tlshd %s\n", PROJECT_VERSION);
+		printf("tlshd %s, in place of ktls-utils %s\n", PROJECT_VERSION,
+		       KTLS_UTILS_VERSION);
 		return EXIT_SUCCESS;
 	}
 	/* Whoever read our stderr may end before us. */
 	signal(SIGPIPE, SIG_IGN);
-	/* GnuTLS would write the keys of every session there. */
-	unsetenv("SSLKEYLOGFILE");
 
-	log_open(a.to_stderr || a.check_config || a.worker ? LOG_TARGET_STDERR : LOG_TARGET_AUTO,
-		 "tlshd");
+	log_open(log_target(&a), "tlshd");
+	refuse_key_log();
 	if (a.worker)
 		worker_main_started();
+	if (argc > 1)
+		warn_of_arguments(argv[1]);
 	options.config_path = a.config_path;
 	options.settings = config_load(a.config_path, &error);
 	if (!options.settings) {
 		log_error("%s", error->message);
 		return EXIT_FAILURE;
 	}
-	if (a.check_config) {
-		printf("%s: fine\n", options.settings->path
-					     ? options.settings->path
-					     : "no configuration file, all defaults");
-		config_free(options.settings);
-		return EXIT_SUCCESS;
-	}
+	if (a.check_config)
+		return check_config(options.settings);
 	if (geteuid() != 0) {
 		log_error("tlshd must be started as root, to serve the kernel and read its keyrings");
 		return EXIT_FAILURE;
@@ -162,6 +208,8 @@ int main(int argc, char **argv)
 	options.fork_workers = sandbox_may_change_user();
 	if (options.fork_workers)
 		find_worker_user(&options);
+	else
+		warn_of_environment();
 	raise_descriptors();
 	raise_priority();
 	sandbox_spare_broker();
