@@ -7,25 +7,6 @@
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
 
-/* Whether a derived key can go under the identity that was given. */
-static enum exit_code fits(const char *identity, const interchange *derived)
-{
-	g_auto(nvme_identity) id = {0};
-	const char *why;
-
-	if (nvme_identity_split(identity, &id, &why) < 0) {
-		log_error("--identity \"%s\" is malformed: %s", identity, why);
-		return EXIT_INVALID;
-	}
-	if (derived->key.len != psk_hash_size(id.hash)) {
-		log_error("identity \"%s\" is one of %s, whose keys have %zu bytes; this one has %zu",
-			  identity, psk_hash_name(id.hash), psk_hash_size(id.hash),
-			  derived->key.len);
-		return EXIT_INVALID;
-	}
-	return EXIT_OK;
-}
-
 int cmd_insert(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
@@ -55,7 +36,7 @@ int cmd_insert(int argc, char **argv)
 		return r == EXIT_INVALID ? source_invalid(why) : r;
 	if (o.identity) {
 		identity = g_strdup(o.identity);
-		r = fits(identity, &key);
+		r = place_fits(identity, &key.key);
 		secret_set(&psk, key.key.data, key.key.len);
 	} else {
 		r = place_derive(&o, &key, &identity, &psk);

@@ -35,23 +35,52 @@ enum exit_code place_key(const struct ring *ring, const char *path, const char *
 	return store_commit(path, kf);
 }
 
+enum exit_code place_fits(const char *identity, const secret *psk)
+{
+	g_auto(nvme_identity) id = {0};
+	const char *why;
+
+	if (nvme_identity_split(identity, &id, &why) < 0) {
+		log_error("--identity is malformed: %s", why);
+		return EXIT_INVALID;
+	}
+	if (psk->len != psk_hash_size(id.hash)) {
+		log_error("the identity is one of %s, whose keys have %zu bytes; this one has %zu",
+			  psk_hash_name(id.hash), psk_hash_size(id.hash), psk->len);
+		return EXIT_INVALID;
+	}
+	return EXIT_OK;
+}
+
+enum exit_code place_names(options *o)
+{
+	return options_subsysnqn(o) && options_hostnqn(o) ? EXIT_OK : EXIT_USAGE;
+}
+
+enum exit_code place_too_long(void)
+{
+	log_error("the two NQNs are too long for an identity of version 0: take --identity 1");
+	return EXIT_FAILED;
+}
+
 enum exit_code place_derive(options *o, const interchange *configured, char **identity, secret *psk)
 {
 	struct psk_recipe recipe = {
 		.version = o->version < 0 ? 0 : o->version,
 		.derivation = o->derivation,
 	};
+	enum exit_code names = place_names(o);
 	int r;
 
 	*identity = NULL;
-	recipe.subsysnqn = options_subsysnqn(o);
-	recipe.hostnqn = recipe.subsysnqn ? options_hostnqn(o) : NULL;
-	if (!recipe.hostnqn)
-		return EXIT_USAGE;
+	if (names != EXIT_OK)
+		return names;
+	recipe.subsysnqn = o->subsysnqn;
+	recipe.hostnqn = o->hostnqn;
 	r = psk_derive(configured, &recipe, identity, psk);
 	if (r == -ENAMETOOLONG)
-		log_error("the two NQNs are too long for an identity of version 0: take --identity 1");
-	else if (r < 0)
+		return place_too_long();
+	if (r < 0)
 		log_error("cannot derive the key: %s",
 			  r == -EIO ? "GnuTLS refuses the hash" : g_strerror(-r));
 	return r < 0 ? EXIT_FAILED : EXIT_OK;

@@ -22,6 +22,23 @@ enum exit_code place_key(const struct ring *ring, const char *path, const char *
 			 const secret *psk, key_serial *serial);
 
 /**
+ * place_fits() - whether a derived key can go under an identity: the hash says how long it is.
+ *
+ * Return: EXIT_OK, or EXIT_INVALID after a message.
+ */
+enum exit_code place_fits(const char *identity, const secret *psk);
+
+/**
+ * place_names() - the two NQNs of @o, checked; the host's from its file where @o has none.
+ *
+ * Return: EXIT_OK with both set in @o, or EXIT_USAGE after a message.
+ */
+enum exit_code place_names(options *o);
+
+/** place_too_long() - say that psk_derive() returned -ENAMETOOLONG. Return: EXIT_FAILED. */
+enum exit_code place_too_long(void);
+
+/**
  * place_derive() - psk_derive() for the options' pair, with messages.
  * @identity: set, to be freed by g_free()
  */

@@ -12,10 +12,13 @@ const struct command commands[] = {
 	 "Make a configured PSK and print it in interchange format. With --subsysnqn its\n"
 	 "identity follows on the next line; --insert puts the derived key into the\n"
 	 "keyring, --keyfile into a key file."},
-	{COMMAND_CHECK, "check", "[FILE]", 1, "is a configured PSK valid, and is its key loaded",
+	{COMMAND_CHECK, "check", "[FILE]", 1, "is a key valid, and is it loaded",
 	 "Check a configured PSK in interchange format. With --subsysnqn its identity is\n"
-	 "shown, and whether the keyring has that key. Nothing is changed. The key comes\n"
-	 "from --keydata, FILE, or standard input."},
+	 "shown, whether the keyring has that key, and if the key is there as an older\n"
+	 "nvme-cli derives it, which option makes the same and what the other side needs.\n"
+	 "With a whole --identity the key is taken as derived already. Of a key file every\n"
+	 "line is looked up. Nothing is changed. The key comes from --keydata, FILE, or\n"
+	 "standard input."},
 	{COMMAND_INSERT, "insert", "[FILE]", 1, "put a key into the keyring",
 	 "Derive the key of a configured PSK for a host and a subsystem and put it into\n"
 	 "the keyring. With a whole --identity the key is taken as derived already. The\n"
@@ -71,8 +74,10 @@ const struct option_row option_rows[] = {
 	 "NQN", "Subsystem NQN"},
 	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), LIST | EXPORT, "NQN",
 	 "Only keys of this subsystem"},
-	{"identity", 'I', OPTION_IDENTITY, 0, GEN | CHECK, "0|1",
-	 "Identity version, 0 (default) or 1"},
+	{"identity", 'I', OPTION_IDENTITY, 0, GEN, "0|1", "Identity version, 0 (default) or 1"},
+	{"identity", 'I', OPTION_IDENTITY, 0, CHECK, "0|1|IDENTITY",
+	 "Identity version (default: the one that is loaded, or 0), or the whole identity of a "
+	 "derived key"},
 	{"identity", 'I', OPTION_IDENTITY, 0, INSERT, "0|1|IDENTITY",
 	 "Identity version, 0 (default) or 1, or the whole identity of a derived key"},
 	{"identity", 'I', OPTION_IDENTITY, 0, EXPORT, "0|1|IDENTITY",

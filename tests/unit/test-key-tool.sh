@@ -94,7 +94,7 @@ case_file_of_two_keys_or_of_pairs_is_no_psk_file() {
 	t gen >>psk || fail "gen"
 	returns 3 t check psk 2>/dev/null
 	echo "NVMe0R01 nqn.h nqn.s $(head -1 psk)" >keys
-	returns 3 t check keys 2>err
+	returns 3 t insert "${PAIR[@]}" keys 2>err
 	has err 'nvme-tls import'
 	! grep -q NVMeTLSkey err || fail "a key is in a message"
 }
@@ -106,6 +106,109 @@ case_quiet_prints_the_psk_alone() {
 	t rotate -q "${PAIR[@]}" >psk || fail "rotate"
 	same "lines" 1 "$(wc -l <psk)"
 	returns 0 t check "${PAIR[@]}" psk >/dev/null
+}
+
+# The keys below are made of one configured PSK by every derivation that nvme-cli has had.
+case_check_names_the_derivation_of_a_loaded_key() {
+	local hmac version era
+
+	for hmac in 1 2; do
+		t gen --hmac=$hmac >psk || fail "gen"
+		for version in 0 1; do
+			for era in 2.11 2.7 2.7-openssl3.0 2.11-openssl3.0; do
+				keyctl clear "%keyring:mine"
+				t insert --compat=$era -I$version "${PAIR[@]}" psk >/dev/null || fail "insert"
+				returns 0 t check --compat=$era -I$version "${PAIR[@]}" psk >out
+				returns 0 t check --compat=$era "${PAIR[@]}" psk >out
+				returns 5 t check -I$version "${PAIR[@]}" psk >out
+				has out 'not loaded as asked for, but in another way'
+				has out "^NVMe${version}R0$hmac "
+				# Of version 0 two eras make the same key.
+				((version)) || [[ $era == 2.11 || $era == 2.7-openssl3.0 ]] || continue
+				has out ": --compat=$era makes the same here"
+				has out "^the other side needs .* nvme-tls with --compat=$era$"
+				same "the era in JSON" $era \
+					"$(t check --json "${PAIR[@]}" psk | jq -r '.loaded_as[0].derivations[0]')"
+			done
+			keyctl clear "%keyring:mine"
+			t insert -I$version "${PAIR[@]}" psk >/dev/null || fail "insert"
+			returns 0 t check "${PAIR[@]}" psk >out
+			has out 'loaded, serial 0x[0-9a-f]*, the same bytes'
+			! grep -q compat out || fail "an option is named where none is needed"
+		done
+	done
+	keyctl clear "%keyring:mine"
+	returns 4 t check "${PAIR[@]}" psk >/dev/null
+	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t gen >other
+	returns 5 t check "${PAIR[@]}" other >/dev/null
+}
+
+case_check_tells_of_a_key_made_without_the_transform() {
+	openssl rand -hex 32 >bytes
+	t gen --secret=bytes >psk
+	t gen --secret=bytes --hmac=0 >untransformed
+	t insert "${PAIR[@]}" untransformed >/dev/null || fail "insert"
+	returns 5 t check "${PAIR[@]}" psk >out
+	has out 'with hash 00 .none., where this configured PSK says 01'
+}
+
+case_check_of_a_key_file_looks_every_line_up() {
+	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t export >keys
+	returns 0 t check keys >out
+	has out 'loaded, serial 0x[0-9a-f]*, the same bytes'
+	t gen --subsysnqn=nqn.other --hostnqn=nqn.h --keyfile=keys >/dev/null || fail "gen -f"
+	returns 4 t check keys >out
+	same "lines of output" 4 "$(wc -l <out)"
+	returns 4 t check <keys >/dev/null
+	sed 's/ [^ ]*$//; q' keys >line
+	t gen --subsysnqn=$SUBSYS --hostnqn=nqn.h >psk
+	echo "$(cat line) $(head -1 psk)" >different
+	returns 5 t check different >out
+	has out 'another key is loaded under this identity'
+	echo "no key" >>keys
+	returns 3 t check keys 2>err >/dev/null
+	has err 'line 3: '
+	same "problems in JSON" 3 "$(t check --json keys 2>/dev/null | jq '.problems[0].line')"
+	returns 0 t check -I "NVMe0R01 $HOST $SUBSYS" keys >/dev/null
+	returns 4 t check -I "NVMe0R01 $HOST nqn.none" keys 2>/dev/null
+}
+
+case_check_of_a_derived_key_needs_its_identity_only() {
+	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t export | cut -d' ' -f4 >derived
+	returns 0 t check -I "NVMe0R01 $HOST $SUBSYS" derived >out
+	has out 'the same bytes'
+	returns 4 t check -I "NVMe0R01 $HOST nqn.none" derived >/dev/null
+	returns 3 t check -I "NVMe0R02 $HOST $SUBSYS" derived >/dev/null 2>err
+	has err 'SHA-384, whose keys have 48 bytes'
+	returns 2 t check -I "NVMe0R01 $HOST $SUBSYS" -c nqn.x derived 2>/dev/null
+}
+
+# Whatever was meant for a key, be it mistyped, is not repeated where a log or a screen keeps it.
+case_no_message_repeats_what_may_be_a_key() {
+	local wrong
+
+	for wrong in 'NVMETLSkey-1:01:XYZZY/XYZZY=:' ' NVMeTLSkey-1:01:XYZZY/XYZZY=:' 'XYZZY/XYZZY=' \
+		'DHHC-1:00:XYZZY/XYZZY=:' 'NVMeTLSkey-1:01:XYZZY' 'XYZZY XYZZY' './XYZZY' \
+		$'XYZZY\nXYZZY'; do
+		for command in check insert rotate; do
+			t $command "${PAIR[@]}" -d "$wrong" >>out 2>&1 && fail "$command takes '$wrong'"
+		done
+		t check "$wrong" >>out 2>&1 && fail "check takes '$wrong'"
+		t gen --secret="$wrong" >>out 2>&1 && fail "gen takes '$wrong'"
+	done
+	for wrong in 0xXYZZY pin:XYZZY 0x5ec2e700 5ec2e7005ec2e700 5ec2e700/; do
+		t gen --secret="$wrong" >>out 2>&1 && fail "gen takes '$wrong'"
+		t gen -s "$wrong" >>out 2>&1 && fail "gen takes '$wrong'"
+	done
+	echo 'XYZZY XYZZY' >file
+	t check file >>out 2>&1 && fail "check takes two words"
+	printf 'XYZZY\0XYZZY' >file
+	t check file >>out 2>&1 && fail "check takes a NUL byte"
+	t gen --secret=file >>out 2>&1 && fail "gen takes a NUL byte"
+	! grep -E 'XYZZY|5ec2e7' out || fail "repeated"
 }
 
 all=$(declare -F | sed -n 's/^declare -f case_//p')
