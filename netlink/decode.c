@@ -4,6 +4,8 @@
 #include "netlink/attributes.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <netlink/attr.h>
 #include <netlink/genl/genl.h>
@@ -27,6 +29,14 @@ static bool get_serial(struct nlattr *attr, int32_t *out)
 	return true;
 }
 
+/* The width of struct upcall_request's @unknown. */
+#define UNKNOWN_BITS 64
+
+static void note_unknown(struct upcall_request *req, int type)
+{
+	req->unknown |= UINT64_C(1) << (type < UNKNOWN_BITS ? type : UNKNOWN_BITS - 1);
+}
+
 static const char *decode_certificate(struct nlattr *nest, struct upcall_request *req)
 {
 	struct nlattr *attr;
@@ -43,7 +53,7 @@ static const char *decode_certificate(struct nlattr *nest, struct upcall_request
 				return "the private key is not a key serial";
 			break;
 		default:
-			return "an unknown attribute in the certificate";
+			note_unknown(req, HANDSHAKE_ACCEPT_CERTIFICATE);
 		}
 	}
 	return rest ? "bytes left over in the certificate" : NULL;
@@ -72,8 +82,8 @@ static const char *decode_attribute(struct nlattr *attr, struct upcall_request *
 			return "the timeout is malformed";
 		return NULL;
 	case HANDSHAKE_ACCEPT_AUTH_MODE:
-		if (!get_number(attr, &value) || value < HANDSHAKE_UNAUTH || value > HANDSHAKE_X509)
-			return "the authentication mode is none of unauth, psk and x509";
+		if (!get_number(attr, &value))
+			return "the authentication mode is malformed";
 		req->auth = value;
 		return NULL;
 	case HANDSHAKE_ACCEPT_PEER_IDENTITY: {
@@ -104,7 +114,8 @@ static const char *decode_attribute(struct nlattr *attr, struct upcall_request *
 			return "the keyring is not a key serial";
 		return NULL;
 	default:
-		return "an attribute that we do not know";
+		note_unknown(req, nla_type(attr));
+		return NULL;
 	}
 }
 
@@ -139,4 +150,38 @@ int upcall_decode(struct nlmsghdr *msg, struct upcall_request *req, const char *
 		return 0;
 	*why = problem;
 	return -EBADMSG;
+}
+
+static const char *name_of(const char *const *names, size_t n, unsigned int number)
+{
+	return number < n && names[number] ? names[number] : "unknown";
+}
+
+void upcall_describe(const struct upcall_request *req, char *text, size_t size)
+{
+	static const char *const sides[] = {
+		[HANDSHAKE_CLIENT] = "client hello", [HANDSHAKE_SERVER] = "server hello"};
+	static const char *const auths[] = {
+		[HANDSHAKE_UNAUTH] = "unauth", [HANDSHAKE_PSK] = "psk", [HANDSHAKE_X509] = "x509"};
+	FILE *out = fmemopen(text, size, "w");
+
+	*text = '\0';
+	if (!out)
+		return;
+	fprintf(out, "socket %d, message type %u (%s), timeout %u ms, authentication %u (%s)",
+		req->sockfd, req->side, name_of(sides, 3, req->side), req->timeout_ms, req->auth,
+		name_of(auths, 4, req->auth));
+	for (size_t i = 0; i < req->n_peers; i++)
+		fprintf(out, ", peer identity 0x%08x", (unsigned int)req->peers[i]);
+	if (req->certificate || req->private_key)
+		fprintf(out, ", certificate 0x%08x with private key 0x%08x",
+			(unsigned int)req->certificate, (unsigned int)req->private_key);
+	if (*req->peername)
+		fprintf(out, ", peer name %s", req->peername);
+	if (req->keyring)
+		fprintf(out, ", keyring 0x%08x", (unsigned int)req->keyring);
+	if (req->unknown)
+		fprintf(out, ", unknown attributes 0x%" PRIx64, req->unknown);
+	fclose(out);
+	text[size - 1] = '\0';
 }

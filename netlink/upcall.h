@@ -22,12 +22,14 @@ enum handshake_auth { HANDSHAKE_UNAUTH = 1, HANDSHAKE_PSK = 2, HANDSHAKE_X509 = 
  * @sockfd: the connected socket, now in this process's table and the caller's to close;
  *	-1 when the kernel gave none
  * @side: the role we play
- * @auth: how the peers authenticate
+ * @auth: how the peers authenticate; may be a number that we do not know
  * @timeout_ms: time the consumer grants, 0 when it does not say
  * @peers, @n_peers: serials of the keys a client may use
  * @keyring: serial of the consumer's keyring, 0 when the kernel does not say (before 7.x)
  * @certificate, @private_key: serials of an x.509 pair, 0 when there is none
  * @peername: the peer's name as the consumer knows it, "" when it does not say
+ * @unknown: a bit for each attribute of the kernel that we do not know and have ignored, by its
+ *	number, the last bit for all beyond; that of the certificate for one inside it
  */
 struct upcall_request {
 	int sockfd;
@@ -40,6 +42,7 @@ struct upcall_request {
 	int32_t certificate;
 	int32_t private_key;
 	char peername[UPCALL_PEERNAME_SIZE];
+	uint64_t unknown;
 };
 
 /** struct upcall - the connection to the kernel: one socket for READY, one for the rest. */
@@ -89,9 +92,9 @@ int upcall_ready(struct upcall *u);
  * @req: filled
  * @why: on -EBADMSG a static sentence that says what is wrong with the request
  *
- * Return: 0; -EAGAIN when none is queued; -EBADMSG when the request is malformed or has an
- * attribute we do not know: it is to be failed by upcall_done() where @req->sockfd is not
- * -1; another negative errno.
+ * Return: 0; -EAGAIN when none is queued; -EBADMSG when the request is malformed or of a message
+ * type that we do not know: it is to be failed by upcall_done() where @req->sockfd is not -1;
+ * another negative errno.
  */
 int upcall_accept(struct upcall *u, struct upcall_request *req, const char **why);
 
@@ -111,6 +114,14 @@ int upcall_done(struct upcall *u, int sockfd, int status, int32_t remote);
  * sockets, for tests.
  * @msg: a whole netlink message, its nlmsg_len within what was received
  *
+ * Kernels to come send more attributes than these: what is not known changes nothing.
+ *
  * Return: 0, or -EBADMSG with @why set; @req is filled with what was understood either way.
  */
 int upcall_decode(struct nlmsghdr *msg, struct upcall_request *req, const char **why);
+
+/**
+ * upcall_describe() - a request in words, for the log.
+ * @text: filled, cut to @size; the peer's name stands in it as it came, so escape it
+ */
+void upcall_describe(const struct upcall_request *req, char *text, size_t size);

@@ -58,6 +58,8 @@ static void netlink(const char *name, uint32_t side, uint32_t auth, bool full)
 		attribute(m, HANDSHAKE_ACCEPT_CERTIFICATE, nest->data, nest->len);
 		attribute(m, HANDSHAKE_ACCEPT_PEERNAME, "target.example", 15);
 		number(m, HANDSHAKE_ACCEPT_KEYRING, 0x765432);
+		number(m, 10, 1); /* KEY_UPDATE_REQUEST and SESSION_ID of a kernel to come */
+		attribute(m, 11, "\1\2\3\4\5\6\7", 8);
 	}
 	save("netlink", name, m->data, m->len);
 }
@@ -142,6 +144,9 @@ int main(int argc, char **argv)
 	ipc("born", IPC_BORN, sizeof(struct ipc_born));
 	config("full", "[debug]\nloglevel=1\ntls=2\nnl=0\n[authenticate]\nkeyrings=.nvme;123\n"
 		       "psk.sha384_compat=true\n[tlshd]\nworkers=2\n");
+	config("values", "[debug]\nloglevel=1 # all\ntls=13\nnl=-1\n[authenticate]\n"
+			 "keyrings=.nvme, \".nfs\" # x\npsk.sha384_compat=Yes\n"
+			 "[tlshd]\nworkers=99999999999999999999\n");
 	config("x509", "# ktls-utils\n[authenticate.client]\nx509.truststore=/etc/a\n"
 		       "x509.private_key=/etc/b\n[authenticate.server]\nx509.certificat=/c\n");
 	config("strange", "[debgu]\nlogelvel = 3\n[debug]\nloglevel = 3 x\n");

@@ -46,14 +46,19 @@ static void put_number(struct nlmsghdr *h, uint16_t type, uint32_t value)
 	put(h, type, &value, sizeof(value));
 }
 
-static struct nlmsghdr *begin_client(struct reply *m)
+static void finish_client(struct nlmsghdr *h)
 {
-	struct nlmsghdr *h = begin(m);
-
 	put_number(h, HANDSHAKE_ACCEPT_SOCKFD, 17);
 	put_number(h, HANDSHAKE_ACCEPT_MESSAGE_TYPE, 1);
 	put_number(h, HANDSHAKE_ACCEPT_TIMEOUT, 10000);
 	put_number(h, HANDSHAKE_ACCEPT_AUTH_MODE, 2);
+}
+
+static struct nlmsghdr *begin_client(struct reply *m)
+{
+	struct nlmsghdr *h = begin(m);
+
+	finish_client(h);
 	return h;
 }
 
@@ -96,7 +101,12 @@ static void certificate_of_an_x509_request_is_decoded(void **state)
 {
 	struct reply m;
 	struct nlmsghdr *h = begin_client(&m);
-	uint32_t nest[4] = {8 | HANDSHAKE_CERT_CERT << 16, 5, 8 | HANDSHAKE_CERT_PRIVKEY << 16, 6};
+	uint32_t nest[6] = {8 | HANDSHAKE_CERT_CERT << 16,
+			    5,
+			    8 | HANDSHAKE_CERT_PRIVKEY << 16,
+			    6,
+			    8 | 3 << 16, /* of a kernel to come */
+			    7};
 	struct upcall_request req;
 	const char *why = NULL;
 
@@ -104,6 +114,85 @@ static void certificate_of_an_x509_request_is_decoded(void **state)
 	assert_int_equal(upcall_decode(h, &req, &why), 0);
 	assert_int_equal(req.certificate, 5);
 	assert_int_equal(req.private_key, 6);
+	assert_int_equal(req.unknown, 1 << HANDSHAKE_ACCEPT_CERTIFICATE);
+}
+
+/* KEY_UPDATE_REQUEST and SESSION_ID are of a series under review, the others of nobody yet. */
+static void attribute_of_a_kernel_to_come_is_ignored(void **state)
+{
+	static const struct {
+		uint16_t type, len;
+		uint64_t bit;
+	} attributes[] = {
+		{10, 4, UINT64_C(1) << 10},
+		{11, 8, UINT64_C(1) << 11},
+		{12, 0, UINT64_C(1) << 12},
+		{13, 300, UINT64_C(1) << 13},
+		{63, 4, UINT64_C(1) << 63},
+		{77, 4, UINT64_C(1) << 63},
+		{0, 4, 1},
+		{10 | NLA_F_NESTED, 16, UINT64_C(1) << 10},
+	};
+	const char data[300] = {0};
+	struct upcall_request plain, req;
+	const char *why = NULL;
+	struct reply m;
+
+	assert_int_equal(upcall_decode(begin_client(&m), &plain, &why), 0);
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
+		for (int first = 0; first <= 1; first++) {
+			struct nlmsghdr *h = first ? begin(&m) : begin_client(&m);
+
+			put(h, attributes[i].type, data, attributes[i].len);
+			if (first)
+				finish_client(h);
+			assert_int_equal(upcall_decode(h, &req, &why), 0);
+			assert_int_equal(req.unknown, attributes[i].bit);
+			req.unknown = 0;
+			assert_memory_equal(&req, &plain, sizeof(req));
+		}
+}
+
+/* It is for who serves it to refuse it, by its name. */
+static void authentication_of_a_kernel_to_come_is_told(void **state)
+{
+	struct reply m;
+	struct nlmsghdr *h = begin(&m);
+	struct upcall_request req;
+	const char *why = NULL;
+
+	put_number(h, HANDSHAKE_ACCEPT_SOCKFD, 17);
+	put_number(h, HANDSHAKE_ACCEPT_MESSAGE_TYPE, 1);
+	put_number(h, HANDSHAKE_ACCEPT_AUTH_MODE, 4);
+	assert_int_equal(upcall_decode(h, &req, &why), 0);
+	assert_int_equal(req.auth, 4);
+}
+
+static void request_is_described_with_all_its_parts(void **state)
+{
+	const struct upcall_request req = {
+		.sockfd = 9,
+		.side = HANDSHAKE_CLIENT,
+		.auth = HANDSHAKE_PSK,
+		.timeout_ms = 10000,
+		.peers = {0x12, 0x34},
+		.n_peers = 2,
+		.keyring = 0x56,
+		.certificate = 0x78,
+		.peername = "host",
+		.unknown = UINT64_C(3) << 10,
+	};
+	const struct upcall_request other = {.sockfd = -1, .side = 3, .auth = 4};
+	char text[512], little[16];
+
+	upcall_describe(&req, text, sizeof(text));
+	assert_string_equal(text,
+			    "socket 9, message type 1 (client hello), timeout 10000 ms, authentication 2 (psk), peer identity 0x00000012, peer identity 0x00000034, certificate 0x00000078 with private key 0x00000000, peer name host, keyring 0x00000056, unknown attributes 0xc00");
+	upcall_describe(&other, text, sizeof(text));
+	assert_string_equal(text,
+			    "socket -1, message type 3 (unknown), timeout 0 ms, authentication 4 (unknown)");
+	upcall_describe(&req, little, sizeof(little));
+	assert_string_equal(little, "socket 9, messa");
 }
 
 static void refused(struct nlmsghdr *h, int sockfd)
@@ -121,10 +210,6 @@ static void malformed_request_is_refused_and_its_descriptor_kept(void **state)
 	struct reply m;
 	struct nlmsghdr *h;
 	char name[300];
-
-	h = begin_client(&m); /* unknown */
-	put_number(h, 77, 1);
-	refused(h, 17);
 
 	h = begin_client(&m); /* too short a number */
 	put(h, HANDSHAKE_ACCEPT_KEYRING, "ab", 2);
@@ -187,6 +272,9 @@ int main(void)
 		cmocka_unit_test(request_of_a_client_is_decoded_whole),
 		cmocka_unit_test(serial_of_0_is_no_key),
 		cmocka_unit_test(certificate_of_an_x509_request_is_decoded),
+		cmocka_unit_test(attribute_of_a_kernel_to_come_is_ignored),
+		cmocka_unit_test(authentication_of_a_kernel_to_come_is_told),
+		cmocka_unit_test(request_is_described_with_all_its_parts),
 		cmocka_unit_test(malformed_request_is_refused_and_its_descriptor_kept),
 		cmocka_unit_test(request_without_its_parts_is_refused),
 	};
