@@ -59,7 +59,7 @@ int main(void)
 	int32_t remote = serial ? (int32_t)strtol(serial, NULL, 0) : 0; /* 7.2 wants to know it */
 	gnutls_psk_server_credentials_t credentials;
 	struct pollfd ready = {.events = POLLIN};
-	struct priorities priorities;
+	struct policy policy;
 	gnutls_datum_t digits;
 	size_t len = sizeof(key);
 	struct upcall *kernel;
@@ -68,7 +68,7 @@ int main(void)
 	digits = (gnutls_datum_t){(unsigned char *)hex, hex ? (unsigned int)strlen(hex) : 0};
 	if (!hex || gnutls_hex_decode(&digits, key, &len) < 0 || len != sizeof(key))
 		die("STORM_KEY is 64 hexadecimal digits");
-	if (priorities_init(&priorities, &why) < 0)
+	if (policy_init(&policy, &why) < 0)
 		die(why);
 	gnutls_psk_allocate_server_credentials(&credentials);
 	gnutls_psk_set_server_credentials_function2(credentials, give_key);
@@ -80,7 +80,7 @@ int main(void)
 		const char *wrong;
 
 		while (upcall_accept(kernel, &request, &wrong) == 0) {
-			int status = serve(request.sockfd, priorities.hash[PSK_HASH_SHA256],
+			int status = serve(request.sockfd, policy.hash[PSK_HASH_SHA256],
 					   credentials);
 
 			upcall_done(kernel, request.sockfd, status, remote);

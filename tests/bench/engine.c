@@ -188,7 +188,7 @@ static void bare_open(struct end *e, int fd, enum handshake_side side)
 
 	flags |= side == HANDSHAKE_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP;
 	gnutls_init(&e->tls, flags);
-	gnutls_priority_set(e->tls, engine.priorities.hash[hash]);
+	gnutls_priority_set(e->tls, engine.policy.hash[hash]);
 	gnutls_credentials_set(e->tls, GNUTLS_CRD_PSK,
 			       side == HANDSHAKE_SERVER ? (void *)bare_credentials.server[hash]
 							: (void *)bare_credentials.client[hash]);

@@ -15,7 +15,7 @@
 #include "tlshd/worker/policy.h"
 
 /* meson runs this program once without and twice with a policy; the argument says which. */
-static struct priorities p;
+static struct policy p;
 
 static bool has_cipher(gnutls_priority_t from, gnutls_cipher_algorithm_t cipher)
 {
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	char *why = NULL;
 	int r;
 
-	if (priorities_init(&p, &why) < 0) {
+	if (policy_init(&p, &why) < 0) {
 		print_error("%s\n", why);
 		return 1;
 	}
@@ -119,6 +119,6 @@ int main(int argc, char **argv)
 		r = cmocka_run_group_tests_name("priority system", system_only, NULL, NULL);
 	else
 		r = cmocka_run_group_tests_name("priority", none, NULL, NULL);
-	priorities_clear(&p);
+	policy_clear(&p);
 	return r;
 }

@@ -23,7 +23,7 @@ static const char *const groups[] = {
 	"X25519-MLKEM768", "SECP256R1-MLKEM768", "SECP384R1-MLKEM1024",
 };
 
-bool cipher_is_ktls(gnutls_cipher_algorithm_t cipher)
+bool policy_cipher_is_ktls(gnutls_cipher_algorithm_t cipher)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(ciphers); i++)
 		if (ciphers[i] == cipher)
@@ -84,7 +84,7 @@ static int build(gnutls_priority_t *out, GString *text)
 	return gnutls_priority_init(out, text->str, &at) < 0 ? -ENOTSUP : 0;
 }
 
-int priorities_init(struct priorities *p, char **why)
+int policy_init(struct policy *p, char **why)
 {
 	gnutls_priority_t policy = NULL;
 	const unsigned int *allowed, *curves, *versions;
@@ -129,13 +129,13 @@ int priorities_init(struct priorities *p, char **why)
 	if (!*why && !built)
 		*why = g_strdup("the system's crypto policy has none of the ciphers that kTLS can do");
 	if (*why) {
-		priorities_clear(p);
+		policy_clear(p);
 		return -ENOTSUP;
 	}
 	return 0;
 }
 
-void priorities_clear(struct priorities *p)
+void policy_clear(struct policy *p)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(p->hash); i++)
 		if (p->hash[i])

@@ -81,7 +81,7 @@ int engine_init(struct engine *e, bool sha384_compat, char **why)
 
 	memset(e, 0, sizeof(*e));
 	e->sha384_compat = sha384_compat;
-	r = priorities_init(&e->priorities, why);
+	r = policy_init(&e->policy, why);
 	if (r < 0)
 		return r;
 	r = credentials_init(&e->credentials, give_server_key, give_client_key);
@@ -94,7 +94,7 @@ int engine_init(struct engine *e, bool sha384_compat, char **why)
 
 void engine_clear(struct engine *e)
 {
-	priorities_clear(&e->priorities);
+	policy_clear(&e->policy);
 	credentials_clear(&e->credentials);
 }
 
@@ -131,11 +131,11 @@ static int prepare(struct session *s)
 {
 	const struct engine *e = s->params.engine;
 	enum psk_hash binder = s->hash;
-	gnutls_priority_t priority = e->priorities.hash[s->hash];
+	gnutls_priority_t priority = e->policy.hash[s->hash];
 
 	if (!credentials_have(binder)) {
 		binder = PSK_HASH_SHA256;
-		priority = e->priorities.legacy;
+		priority = e->policy.legacy;
 	}
 	if (!priority)
 		return -ENOTSUP;
@@ -241,7 +241,7 @@ static int open_tls(struct session *s)
 	if (gnutls_init(&s->tls, flags) < 0)
 		return -ENOMEM;
 	/* Of both hashes, until the key is known; GnuTLS cannot even send an alert without. */
-	if (gnutls_priority_set(s->tls, s->params.engine->priorities.hash[PSK_HASH_NONE]) < 0)
+	if (gnutls_priority_set(s->tls, s->params.engine->policy.hash[PSK_HASH_NONE]) < 0)
 		return -ENOMEM;
 	gnutls_session_set_ptr(s->tls, s);
 	gnutls_transport_set_ptr(s->tls, s);
@@ -598,7 +598,7 @@ static bool is_as_agreed(struct session *s)
 	return gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3 &&
 	       gnutls_auth_get_type(s->tls) == GNUTLS_CRD_PSK &&
 	       gnutls_kx_get(s->tls) == GNUTLS_KX_ECDHE_PSK && s->chosen &&
-	       cipher_is_ktls(gnutls_cipher_get(s->tls));
+	       policy_cipher_is_ktls(gnutls_cipher_get(s->tls));
 }
 
 int session_step(struct session *s)

@@ -16,7 +16,7 @@
  * @sha384_compat: do 48-byte keys as ktls-utils does on a GnuTLS before 3.8.11
  */
 struct engine {
-	struct priorities priorities;
+	struct policy policy;
 	struct credentials credentials;
 	bool sha384_compat;
 };
