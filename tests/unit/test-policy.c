@@ -39,7 +39,7 @@ static bool has_group(gnutls_priority_t from, gnutls_group_t group)
 	return false;
 }
 
-static void only_tls_1_3_and_psk_with_ecdhe_is_there(void **state)
+static void only_tls_1_3_and_psk_with_a_fresh_secret_is_there(void **state)
 {
 	for (int hash = PSK_HASH_NONE; hash <= PSK_HASH_SHA384; hash++) {
 		const unsigned int *list;
@@ -48,10 +48,29 @@ static void only_tls_1_3_and_psk_with_ecdhe_is_there(void **state)
 			continue;
 		assert_int_equal(gnutls_priority_protocol_list(p.hash[hash], &list), 1);
 		assert_int_equal(list[0], GNUTLS_TLS1_3);
-		assert_int_equal(gnutls_priority_kx_list(p.hash[hash], &list), 1);
+		assert_int_equal(gnutls_priority_kx_list(p.hash[hash], &list), 2);
 		assert_int_equal(list[0], GNUTLS_KX_ECDHE_PSK);
-		assert_false(has_group(p.hash[hash], GNUTLS_GROUP_FFDHE2048));
+		assert_int_equal(list[1], GNUTLS_KX_DHE_PSK);
 	}
+}
+
+/* GnuTLS sends key shares of the first groups: an expensive one would cost every handshake. */
+static void finite_fields_come_last(void **state)
+{
+	const unsigned int *list;
+	int n = gnutls_priority_group_list(p.hash[PSK_HASH_SHA256], &list);
+	bool finite = false;
+
+	assert_int_equal(list[0], GNUTLS_GROUP_X25519);
+	for (int i = 0; i < n; i++) {
+		bool ffdhe = list[i] >= GNUTLS_GROUP_FFDHE2048 && list[i] <= GNUTLS_GROUP_FFDHE6144;
+
+		assert_true(ffdhe || !finite);
+		finite = ffdhe;
+	}
+	for (unsigned int group = GNUTLS_GROUP_FFDHE2048; group <= GNUTLS_GROUP_FFDHE6144; group++)
+		assert_true(has_group(p.hash[PSK_HASH_SHA256], group));
+	assert_true(has_group(p.hash[PSK_HASH_SHA256], GNUTLS_GROUP_X448));
 }
 
 static void ciphers_go_with_their_hash(void **state)
@@ -88,21 +107,24 @@ static void what_the_system_does_not_name_is_not_there(void **state)
 	assert_false(has_group(all, GNUTLS_GROUP_X25519));
 	assert_true(has_cipher(all, GNUTLS_CIPHER_CHACHA20_POLY1305));
 	assert_true(has_group(all, GNUTLS_GROUP_SECP256R1));
+	assert_false(has_group(all, GNUTLS_GROUP_X448));
+	assert_false(has_group(all, GNUTLS_GROUP_FFDHE2048));
 	assert_null(p.hash[PSK_HASH_SHA384]);
 }
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest none[] = {
-		cmocka_unit_test(only_tls_1_3_and_psk_with_ecdhe_is_there),
+		cmocka_unit_test(only_tls_1_3_and_psk_with_a_fresh_secret_is_there),
 		cmocka_unit_test(ciphers_go_with_their_hash),
+		cmocka_unit_test(finite_fields_come_last),
 	};
 	const struct CMUnitTest disabled[] = {
-		cmocka_unit_test(only_tls_1_3_and_psk_with_ecdhe_is_there),
+		cmocka_unit_test(only_tls_1_3_and_psk_with_a_fresh_secret_is_there),
 		cmocka_unit_test(cipher_that_the_system_disables_stays_removed),
 	};
 	const struct CMUnitTest system_only[] = {
-		cmocka_unit_test(only_tls_1_3_and_psk_with_ecdhe_is_there),
+		cmocka_unit_test(only_tls_1_3_and_psk_with_a_fresh_secret_is_there),
 		cmocka_unit_test(what_the_system_does_not_name_is_not_there),
 	};
 	const char *policy = argc > 1 ? argv[1] : "none";

@@ -237,12 +237,33 @@ static void sha384_compat_runs_on_a_library_without_sha384(void **state)
 	session_free(s.s);
 }
 
-/* A bare GnuTLS client with priorities of its own. */
+/* A bare GnuTLS peer with priorities of its own. */
 struct bare {
 	gnutls_session_t tls;
 	gnutls_psk_client_credentials_t cred;
+	gnutls_psk_server_credentials_t server_cred;
 	int fd;
 };
+
+static int bare_key(gnutls_session_t tls, const char *identity, gnutls_datum_t *key)
+{
+	key->size = 32;
+	key->data = gnutls_malloc(key->size);
+	memset(key->data, 7, key->size);
+	return 0;
+}
+
+static void bare_open_server(struct bare *b, int fd, const char *priorities)
+{
+	*b = (struct bare){.fd = fd};
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(gnutls_init(&b->tls, GNUTLS_SERVER | GNUTLS_NONBLOCK), 0);
+	assert_int_equal(gnutls_priority_set_direct(b->tls, priorities, NULL), 0);
+	assert_int_equal(gnutls_psk_allocate_server_credentials(&b->server_cred), 0);
+	gnutls_psk_set_server_credentials_function(b->server_cred, bare_key);
+	gnutls_credentials_set(b->tls, GNUTLS_CRD_PSK, b->server_cred);
+	gnutls_transport_set_int(b->tls, fd);
+}
 
 static void bare_open(struct bare *b, int fd, const char *priorities, const void *name,
 		      unsigned int name_len, uint8_t fill)
@@ -252,7 +273,7 @@ static void bare_open(struct bare *b, int fd, const char *priorities, const void
 	gnutls_datum_t id = {(void *)name, name_len};
 
 	memset(bytes, fill, sizeof(bytes));
-	b->fd = fd;
+	*b = (struct bare){.fd = fd};
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(gnutls_init(&b->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
 	assert_int_equal(gnutls_priority_set_direct(b->tls, priorities, NULL), 0);
@@ -263,14 +284,14 @@ static void bare_open(struct bare *b, int fd, const char *priorities, const void
 	gnutls_transport_set_int(b->tls, fd);
 }
 
-static int bare_run(struct bare *b, struct ours *server)
+static int bare_run(struct bare *b, struct ours *other)
 {
 	int r = GNUTLS_E_AGAIN;
 
 	for (int i = 0; i < 20; i++) {
 		if (r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED)
 			r = gnutls_handshake(b->tls);
-		step(server);
+		step(other);
 	}
 	return r;
 }
@@ -278,7 +299,10 @@ static int bare_run(struct bare *b, struct ours *server)
 static void bare_close(struct bare *b)
 {
 	gnutls_deinit(b->tls);
-	gnutls_psk_free_client_credentials(b->cred);
+	if (b->cred)
+		gnutls_psk_free_client_credentials(b->cred);
+	if (b->server_cred)
+		gnutls_psk_free_server_credentials(b->server_cred);
 	close(b->fd);
 }
 
@@ -308,6 +332,37 @@ static void each_sha256_cipher_is_taken(void **state)
 	cipher_of_the_peer_is_taken("AES-128-GCM", GNUTLS_CIPHER_AES_128_GCM);
 	cipher_of_the_peer_is_taken("AES-128-CCM", GNUTLS_CIPHER_AES_128_CCM);
 	cipher_of_the_peer_is_taken("CHACHA20-POLY1305", GNUTLS_CIPHER_CHACHA20_POLY1305);
+}
+
+/* Those that have nothing else are served, as a client's and as a server's only group. */
+static void each_group_of_a_peer_is_taken_in_either_role(void **state)
+{
+	/* The largest takes seconds on an emulated CPU, and differs from these in its numbers only. */
+	static const char *const groups[] = {"X25519", "SECP256R1", "SECP384R1", "SECP521R1",
+					     "X448",   "FFDHE2048", "FFDHE3072"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(groups); i++)
+		for (int we_serve = 0; we_serve <= 1; we_serve++) {
+			struct ours o = {.known = ID, .fill = 7, .key_len = 32};
+			struct bare b;
+			g_autofree char *text = g_strdup_printf(DHE ":-GROUP-ALL:+GROUP-%s",
+								groups[i]);
+			int fd[2];
+
+			pair(fd);
+			if (we_serve)
+				bare_open(&b, fd[0], text, ID, sizeof(ID) - 1, 7);
+			else
+				bare_open_server(&b, fd[0], text);
+			start(&o, fd[1], we_serve ? HANDSHAKE_SERVER : HANDSHAKE_CLIENT, ID);
+			if (bare_run(&b, &o) != 0 || o.result != 0)
+				fail_msg("%s, we are the %s: %s", groups[i],
+					 we_serve ? "server" : "client", sentence_of(o.s));
+			assert_string_equal(gnutls_group_get_name(gnutls_group_get(b.tls)),
+					    groups[i]);
+			bare_close(&b);
+			end(&o, fd[1]);
+		}
 }
 
 static void refused_with(const char *priorities, const void *id, unsigned int len, int alert,
@@ -534,6 +589,7 @@ int main(void)
 		cmocka_unit_test(sha384_key_works_or_names_the_gnutls_it_needs),
 		cmocka_unit_test(sha384_compat_runs_on_a_library_without_sha384),
 		cmocka_unit_test(each_sha256_cipher_is_taken),
+		cmocka_unit_test(each_group_of_a_peer_is_taken_in_either_role),
 		cmocka_unit_test(psk_without_ecdhe_is_refused),
 		cmocka_unit_test(only_a_cipher_we_do_not_have_is_refused),
 		cmocka_unit_test(tls_1_2_is_refused),

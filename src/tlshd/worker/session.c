@@ -595,9 +595,11 @@ static void fail_on_error(struct session *s, int err)
 /* GnuTLS was told all this; a handshake that came out otherwise is not ours. */
 static bool is_as_agreed(struct session *s)
 {
+	gnutls_kx_algorithm_t kx = gnutls_kx_get(s->tls); /* it tells which kind of group it was */
+
 	return gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3 &&
 	       gnutls_auth_get_type(s->tls) == GNUTLS_CRD_PSK &&
-	       gnutls_kx_get(s->tls) == GNUTLS_KX_ECDHE_PSK && s->chosen &&
+	       (kx == GNUTLS_KX_ECDHE_PSK || kx == GNUTLS_KX_DHE_PSK) && s->chosen &&
 	       policy_cipher_is_ktls(gnutls_cipher_get(s->tls));
 }
 
