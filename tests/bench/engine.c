@@ -26,7 +26,7 @@ static const char *const identities[] = {
 };
 
 static struct engine engine;
-static struct credentials bare_credentials;
+static struct auth_psk_credentials bare_credentials;
 static enum psk_hash hash;
 
 /* ---- what allocations survive ---- */
@@ -124,24 +124,26 @@ static void lookup(void *ctx, const char *identity)
 
 	psk.len = psk_hash_size(hash);
 	memset(psk.data, KEY_FILL, psk.len);
-	session_give_key(e->session, strcmp(identity, identities[hash]) == 0 ? 0 : -ENOKEY, &psk);
+	auth_psk_answer(session_auth(e->session),
+			strcmp(identity, identities[hash]) == 0 ? 0 : -ENOKEY, &psk);
 }
 
 static void ours_open(struct end *e, int fd, enum handshake_side side)
 {
 	g_auto(secret) psk = SECRET_INIT;
-	struct session_params params = {
+	struct auth_psk_params auth = {
 		.engine = &engine,
-		.fd = fd,
 		.side = side,
 		.identity = identities[hash],
 		.psk = &psk,
 		.lookup = lookup,
 		.ctx = e,
 	};
+	struct session_params params = {.engine = &engine, .fd = fd, .side = side};
 
 	psk.len = psk_hash_size(hash);
 	memset(psk.data, KEY_FILL, psk.len);
+	params.auth = auth_psk_new(&auth);
 	e->session = session_new(&params);
 	e->result = -EAGAIN;
 }
@@ -319,22 +321,30 @@ int main(int argc, char **argv)
 		die(argv[1], "a number of handshakes in each round is wanted");
 	if (engine_init(&engine, false, &why) < 0)
 		die("engine", why);
-	if (credentials_init(&bare_credentials, bare_server_key, bare_client_key) < 0)
+	if (auth_psk_credentials_init(&bare_credentials) < 0)
 		die("credentials", "no memory");
+	for (hash = PSK_HASH_SHA256; hash <= PSK_HASH_SHA384; hash++) {
+		if (!auth_psk_has_hash(hash))
+			continue;
+		gnutls_psk_set_server_credentials_function2(bare_credentials.server[hash],
+							    bare_server_key);
+		gnutls_psk_set_client_credentials_function2(bare_credentials.client[hash],
+							    bare_client_key);
+	}
 	printf("# GnuTLS %s, %d rounds of %d handshakes each\n", gnutls_check_version(NULL), ROUNDS,
 	       handshakes);
-	printf("1..%d\n", credentials_have(PSK_HASH_SHA384) ? 2 : 1);
+	printf("1..%d\n", auth_psk_has_hash(PSK_HASH_SHA384) ? 2 : 1);
 	for (hash = PSK_HASH_SHA256; hash <= PSK_HASH_SHA384; hash++) {
 		bool one;
 
-		if (!credentials_have(hash))
+		if (!auth_psk_has_hash(hash))
 			continue;
 		one = measure_hash(handshakes);
 		printf("%s %d - nothing_survives_a_%s_handshake\n", one ? "ok" : "not ok", ++n,
 		       hash == PSK_HASH_SHA384 ? "sha384" : "sha256");
 		good &= one;
 	}
-	credentials_clear(&bare_credentials);
+	auth_psk_credentials_clear(&bare_credentials);
 	engine_clear(&engine);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -8,11 +8,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check_inside(const struct hello *h, const gnutls_datum_t *part)
+{
+	if (part->data && (part->data < h->message->data ||
+			   part->data + part->size > h->message->data + h->message->len))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	g_autoptr(GPtrArray) offered = NULL;
-	size_t piece, want, n;
-	struct hello_offer what;
+	struct hello_offer offer;
+	size_t piece, want;
 	struct hello h;
 
 	if (size < 1)
@@ -30,13 +36,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= len;
 		if (hello_add(&h, bytes, len) < 0)
 			break;
-		if (h.raw->len > HELLO_MAX)
+		if (h.message->len > HELLO_MAX || h.records > HELLO_RECORDS_MAX)
 			abort();
 	}
-	n = hello_identities(&h, &offered, &what);
-	if (!offered || offered->len > HELLO_IDENTITIES_MAX || offered->len > n ||
-	    (!what.well_formed && (n || what.tls13 || what.psk_modes || what.psk_dhe)))
+	hello_read(&h, &offer);
+	if (h.complete && h.refused.cause != CAUSE_SUCCESS)
 		abort();
+	if (!offer.well_formed && (offer.n_identities || offer.tls13 || offer.psk_modes))
+		abort();
+	check_inside(&h, &offer.identity);
+	check_inside(&h, &offer.binder);
+	check_inside(&h, &offer.before_binders);
 	hello_clear(&h);
 	return 0;
 }

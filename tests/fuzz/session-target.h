@@ -52,7 +52,8 @@ static void answer(struct target *t)
 	secret psk = {.len = 32};
 
 	memset(psk.data, TLS13_PSK_BYTE, psk.len);
-	session_give_key(t->s, strcmp(t->asked, TLS13_IDENTITY) == 0 ? 0 : -ENOKEY, &psk);
+	auth_psk_answer(session_auth(t->s), strcmp(t->asked, TLS13_IDENTITY) == 0 ? 0 : -ENOKEY,
+			&psk);
 }
 
 static void lookup(void *ctx, const char *identity)
@@ -71,7 +72,7 @@ static void step(struct target *t)
 {
 	for (int i = 0; t->result == -EAGAIN && i < 20; i++) {
 		t->result = session_step(t->s);
-		if (t->result != -EAGAIN || session_wait(t->s) != SESSION_WAIT_KEY)
+		if (t->result != -EAGAIN || session_wait(t->s) != SESSION_WAIT_ANSWER)
 			break;
 		answer(t);
 	}
@@ -165,12 +166,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct target t = {.result = -EAGAIN};
 	secret psk = {.len = 32};
-	struct session_params p = {.engine = &engine,
-				   .side = SIDE,
-				   .identity = TLS13_IDENTITY,
-				   .psk = &psk,
-				   .lookup = lookup,
-				   .ctx = &t};
+	struct auth_psk_params auth = {.engine = &engine,
+				       .side = SIDE,
+				       .identity = TLS13_IDENTITY,
+				       .psk = &psk,
+				       .lookup = lookup,
+				       .ctx = &t};
+	struct session_params p = {.engine = &engine, .side = SIDE};
 	size_t len;
 
 	if (size < 3 || socketpair(AF_UNIX, SOCK_STREAM, 0, t.fd) < 0)
@@ -178,6 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(psk.data, TLS13_PSK_BYTE, psk.len);
 	tls13_init(&t.peer);
 	p.fd = t.fd[0];
+	p.auth = auth_psk_new(&auth);
 	t.s = session_new(&p);
 	t.flags = data[0];
 	len = MIN((size_t)data[1] << 8 | data[2], size - 3);

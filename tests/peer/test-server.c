@@ -38,7 +38,7 @@ struct connection {
 
 static void answer(struct connection *c)
 {
-	session_give_key(c->s, strcmp(c->asked, identity) == 0 ? 0 : -ENOKEY, &psk);
+	auth_psk_answer(session_auth(c->s), strcmp(c->asked, identity) == 0 ? 0 : -ENOKEY, &psk);
 }
 
 static void lookup(void *ctx, const char *asked)
@@ -74,7 +74,7 @@ static int handshake(struct connection *c, int fd)
 				   0};
 		gint64 rest = (end - g_get_monotonic_time()) / 1000;
 
-		if (session_wait(c->s) == SESSION_WAIT_KEY)
+		if (session_wait(c->s) == SESSION_WAIT_ANSWER)
 			answer(c);
 		else if (rest <= 0 || poll(&p, 1, (int)rest) == 0)
 			return -ETIMEDOUT;
@@ -131,17 +131,18 @@ static void drain(int fd)
 static int serve(int fd)
 {
 	struct connection c = {0};
-	struct session_params p = {.engine = &engine,
-				   .fd = fd,
-				   .identity = identity,
-				   .psk = &psk,
-				   .side = as_client ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER,
-				   .lookup = lookup,
-				   .ctx = &c};
+	struct auth_psk_params auth = {.engine = &engine,
+				       .identity = identity,
+				       .psk = &psk,
+				       .side = as_client ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER,
+				       .lookup = lookup,
+				       .ctx = &c};
+	struct session_params p = {.engine = &engine, .fd = fd, .side = auth.side};
 	const struct outcome *o;
 	gnutls_session_t tls;
 	int status, r;
 
+	p.auth = auth_psk_new(&auth);
 	c.s = session_new(&p);
 	r = handshake(&c, fd);
 	o = session_outcome(c.s);

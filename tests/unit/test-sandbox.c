@@ -91,7 +91,7 @@ static void lookup(void *ctx, const char *identity)
 {
 	struct end *e = ctx;
 
-	session_give_key(e->s, strcmp(identity, e->known) == 0 ? 0 : -ENOKEY, &e->psk);
+	auth_psk_answer(session_auth(e->s), strcmp(identity, e->known) == 0 ? 0 : -ENOKEY, &e->psk);
 }
 
 static void fill(secret *psk, const char *identity, uint8_t byte)
@@ -107,17 +107,18 @@ static int run_session(int fd, int loop, enum handshake_side side, const char *i
 		       uint8_t byte)
 {
 	struct end e = {.known = identity};
-	struct session_params p = {.engine = &engine,
-				   .fd = fd,
-				   .side = side,
-				   .identity = identity,
-				   .psk = &e.psk,
-				   .lookup = lookup,
-				   .ctx = &e};
+	struct auth_psk_params auth = {.engine = &engine,
+				       .side = side,
+				       .identity = identity,
+				       .psk = &e.psk,
+				       .lookup = lookup,
+				       .ctx = &e};
+	struct session_params p = {.engine = &engine, .fd = fd, .side = side};
 	struct epoll_event event = {.events = EPOLLIN};
 	int status;
 
 	fill(&e.psk, identity, byte);
+	p.auth = auth_psk_new(&auth);
 	e.s = session_new(&p);
 	epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event);
 	while (session_step(e.s) == -EAGAIN)
@@ -175,7 +176,7 @@ static const struct handshake {
 static bool is_run(size_t i)
 {
 	return i == G_N_ELEMENTS(handshakes) - 1 || strcmp(handshakes[i].identity, ID_384) != 0 ||
-	       credentials_have(PSK_HASH_SHA384);
+	       auth_psk_has_hash(PSK_HASH_SHA384);
 }
 
 struct link {
@@ -309,7 +310,7 @@ static void every_handshake_works_in_it(void **state)
 		if (!is_run(i))
 			continue;
 		if (strcmp(handshakes[i].identity, ID_384) == 0 &&
-		    !credentials_have(PSK_HASH_SHA384))
+		    !auth_psk_has_hash(PSK_HASH_SHA384))
 			want = ENOTSUP;
 		line = g_strdup_printf("handshake %zu: %d\n", i, want);
 		if (!strstr(lines, line))

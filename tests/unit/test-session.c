@@ -50,7 +50,7 @@ static void answer(struct ours *o)
 
 	memset(bytes, o->fill, sizeof(bytes));
 	secret_set(&psk, bytes, o->key_len);
-	session_give_key(o->s, strcmp(o->asked, o->known) == 0 ? 0 : -ENOKEY, &psk);
+	auth_psk_answer(session_auth(o->s), strcmp(o->asked, o->known) == 0 ? 0 : -ENOKEY, &psk);
 }
 
 static void lookup(void *ctx, const char *identity)
@@ -67,13 +67,17 @@ static void start(struct ours *o, int fd, enum handshake_side side, const char *
 {
 	secret psk = SECRET_INIT;
 	uint8_t bytes[SECRET_MAX];
-	struct session_params p = {
-		.engine = &engine, .fd = fd, .side = side, .lookup = lookup, .ctx = o};
+	struct auth_psk_params auth = {.engine = &engine,
+				       .side = side,
+				       .identity = identity,
+				       .psk = &psk,
+				       .lookup = lookup,
+				       .ctx = o};
+	struct session_params p = {.engine = &engine, .fd = fd, .side = side};
 
 	memset(bytes, o->fill, sizeof(bytes));
 	secret_set(&psk, bytes, o->key_len);
-	p.identity = identity;
-	p.psk = &psk;
+	p.auth = auth_psk_new(&auth);
 	o->s = session_new(&p);
 	o->result = -EAGAIN;
 }
@@ -83,7 +87,7 @@ static void step(struct ours *o)
 	if (o->result != -EAGAIN)
 		return;
 	o->result = session_step(o->s);
-	if (o->result == -EAGAIN && session_wait(o->s) == SESSION_WAIT_KEY) {
+	if (o->result == -EAGAIN && session_wait(o->s) == SESSION_WAIT_ANSWER) {
 		assert_true(o->defer);
 		answer(o);
 	}
@@ -205,7 +209,7 @@ static void sha384_key_works_or_names_the_gnutls_it_needs(void **state)
 	struct ours s = {.known = ID_384, .fill = 7, .key_len = 48};
 
 	handshake_between(&c, &s, ID_384);
-	if (credentials_have(PSK_HASH_SHA384)) {
+	if (auth_psk_has_hash(PSK_HASH_SHA384)) {
 		assert_int_equal(c.result, 0);
 		assert_int_equal(s.result, 0);
 		assert_int_equal(session_outcome(c.s)->cipher, GNUTLS_CIPHER_AES_256_GCM);
@@ -230,7 +234,7 @@ static void sha384_compat_runs_on_a_library_without_sha384(void **state)
 	engine.sha384_compat = false;
 	assert_int_equal(c.result, 0);
 	assert_int_equal(s.result, 0);
-	assert_int_equal(session_outcome(s.s)->cipher, credentials_have(PSK_HASH_SHA384)
+	assert_int_equal(session_outcome(s.s)->cipher, auth_psk_has_hash(PSK_HASH_SHA384)
 							       ? GNUTLS_CIPHER_AES_256_GCM
 							       : GNUTLS_CIPHER_CHACHA20_POLY1305);
 	session_free(c.s);

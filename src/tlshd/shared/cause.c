@@ -51,7 +51,7 @@ static const struct cause_info causes[CAUSE_N] = {
 			     "the peer's key for this identity is another one (wrong binder)",
 			     SAME_PSK},
 	[CAUSE_SHA384_UNSUPPORTED] =
-		{"sha384-unsupported", EOPNOTSUPP, INTERNAL_ERROR, WORKER,
+		{"sha384-unsupported", EOPNOTSUPP, UNKNOWN_PSK_IDENTITY, WORKER,
 		 "a SHA-384 PSK needs GnuTLS 3.8.11 or newer",
 		 "use a SHA-256 key (\"nvme-tls gen --hmac 1\") or update GnuTLS; only to migrate from ktls-utils set psk.sha384_compat=true in [authenticate] of tlshd.conf on both sides"},
 	[CAUSE_NO_KEY_NAMED] =
@@ -65,8 +65,19 @@ static const struct cause_info causes[CAUSE_N] = {
 					"the key that the kernel names cannot be read",
 					"insert the key anew with \"nvme-tls insert\", as root"},
 
-	[CAUSE_NOT_TLS] = {"not-tls", EPROTO, NO, WORKER, "the peer does not speak TLS",
-			   "connect with \"nvme connect --tls\""},
+	[CAUSE_NOT_TLS] = {"not-tls", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+			   "the peer does not speak TLS", "connect with \"nvme connect --tls\""},
+	[CAUSE_PLAIN_NVME] =
+		{"plain-nvme", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+		 "the peer speaks NVMe/TCP without TLS",
+		 "connect with \"nvme connect --tls\", or set addr_tsas of the target's port to tls1.3; an SPDK host does without TLS where its derived key begins with a zero byte: use another configured PSK"},
+	[CAUSE_PLAIN_HTTP] = {"plain-http", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+			      "the peer speaks HTTP",
+			      "find out which client or health check has this port by mistake"},
+	[CAUSE_PLAIN_RPC] =
+		{"plain-rpc", EPROTO, UNEXPECTED_MESSAGE, WORKER,
+		 "the peer speaks ONC RPC without TLS",
+		 "mount with xprtsec=tls or xprtsec=mtls, on the port of the NFS server"},
 	[CAUSE_NO_TLS13] = {"no-tls13", EPROTO, PROTOCOL_VERSION, WORKER,
 			    "the peer offers no TLS 1.3", NEWER_PEER},
 	[CAUSE_NO_PSK] = {"no-psk", EPROTO, HANDSHAKE_FAILURE, WORKER,
@@ -92,8 +103,7 @@ static const struct cause_info causes[CAUSE_N] = {
 	[CAUSE_HELLO_TOO_LONG] = {"hello-too-long", EPROTO, ILLEGAL_PARAMETER, WORKER,
 				  "the peer announces a ClientHello that is too long", NEWER_PEER},
 	[CAUSE_TOO_MANY_RECORDS] = {"too-many-records", EPROTO, UNEXPECTED_MESSAGE, WORKER,
-				    "the peer cuts its ClientHello into too many records",
-				    NEWER_PEER},
+				    "the peer cuts what it says into too many records", NEWER_PEER},
 	[CAUSE_TOO_MUCH] = {"too-much", EPROTO, UNEXPECTED_MESSAGE, WORKER,
 			    "the peer sends more than any handshake has", NEWER_PEER},
 	[CAUSE_EARLY_DATA] = {"early-data", EPROTO, UNEXPECTED_MESSAGE, WORKER,

@@ -29,6 +29,9 @@ enum cause {
 
 	/* what the peer says */
 	CAUSE_NOT_TLS,
+	CAUSE_PLAIN_NVME,
+	CAUSE_PLAIN_HTTP,
+	CAUSE_PLAIN_RPC,
 	CAUSE_NO_TLS13,
 	CAUSE_NO_PSK,
 	CAUSE_NO_PSK_MODE,

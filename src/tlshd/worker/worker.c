@@ -32,13 +32,13 @@ struct worker {
 	int sock;
 	sd_event *event;
 	struct engine engine;
-	GHashTable *jobs; /* number to struct connection */
+	GHashTable *jobs; /* number to struct held */
 	struct deadlines deadlines;
 	guint untrimmed; /* jobs since the heap was last given back */
 };
 
-/* A job in this worker. */
-struct connection {
+/* A job of the broker's that this worker holds, with the session that runs it. */
+struct held {
 	struct worker *worker;
 	uint32_t job;
 	int fd;
@@ -84,27 +84,27 @@ static void audit_of_gnutls(gnutls_session_t tls, const char *text)
 	log_debug(1, "gnutls: %s", line);
 }
 
-static void connection_free(void *ptr)
+static void held_free(void *ptr)
 {
-	struct connection *c = ptr;
+	struct held *h = ptr;
 
-	sd_event_source_disable_unref(c->io);
-	deadlines_remove(&c->worker->deadlines, &c->deadline);
-	session_free(c->session);
-	if (c->fd >= 0)
-		close(c->fd);
-	g_free(c);
+	sd_event_source_disable_unref(h->io);
+	deadlines_remove(&h->worker->deadlines, &h->deadline);
+	session_free(h->session);
+	if (h->fd >= 0)
+		close(h->fd);
+	g_free(h);
 }
 
-/* Reports and forgets @c. */
-static void finish(struct connection *c, const struct outcome *o)
+/* Reports and forgets @h. */
+static void finish(struct held *h, const struct outcome *o)
 {
-	struct worker *w = c->worker;
+	struct worker *w = h->worker;
 	union ipc_message m;
 
 	memset(&m.done, 0, sizeof(m.done));
 	m.header.type = IPC_DONE;
-	m.header.job = c->job;
+	m.header.job = h->job;
 	m.done.cause = o->cause;
 	m.done.cipher = o->cipher;
 	m.done.alert_sent = o->alert_sent;
@@ -117,25 +117,25 @@ static void finish(struct connection *c, const struct outcome *o)
 	}
 }
 
-static void fail(struct connection *c, enum cause cause, const char *detail)
+static void fail(struct held *h, enum cause cause, const char *detail)
 {
 	struct outcome o = OUTCOME_INIT;
 
 	outcome_set(&o, cause, detail ? "%s" : NULL, detail);
-	finish(c, &o);
+	finish(h, &o);
 }
 
-static void complete(struct connection *c)
+static void complete(struct held *h)
 {
-	struct outcome o = *session_outcome(c->session);
+	struct outcome o = *session_outcome(h->session);
 	const char *what;
-	int r = ktls_start(c->fd, session_gnutls(c->session), &what);
+	int r = ktls_start(h->fd, session_gnutls(h->session), &what);
 
 	if (r == -ENOENT)
 		outcome_set(&o, CAUSE_NO_TLS_MODULE, NULL);
 	else if (r < 0)
 		outcome_set(&o, CAUSE_KTLS, "%s: %s", what, g_strerror(-r));
-	finish(c, &o);
+	finish(h, &o);
 }
 
 static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata);
@@ -144,53 +144,53 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
  * Told of once, for the loop goes on with one socket at a time, and would have the kernel look at all
  * that are ready before each of them. Return: 0, or a negative errno when the loop has no memory for it.
  */
-static int wait_for_peer(struct connection *c, uint32_t events)
+static int wait_for_peer(struct held *h, uint32_t events)
 {
 	events |= EPOLLET;
-	if (c->io)
-		return sd_event_source_set_io_events(c->io, events);
-	return sd_event_add_io(c->worker->event, &c->io, c->fd, events, on_peer, c);
+	if (h->io)
+		return sd_event_source_set_io_events(h->io, events);
+	return sd_event_add_io(h->worker->event, &h->io, h->fd, events, on_peer, h);
 }
 
-static void step(struct connection *c)
+static void step(struct held *h)
 {
-	int r = session_step(c->session);
+	int r = session_step(h->session);
 
 	if (r == 0) {
-		complete(c);
+		complete(h);
 		return;
 	}
 	if (r != -EAGAIN) {
-		finish(c, session_outcome(c->session));
+		finish(h, session_outcome(h->session));
 		return;
 	}
-	/* The key is here in no time: not worth to stop looking at the peer. */
-	if (session_wait(c->session) == SESSION_WAIT_KEY)
+	/* The key arrives within microseconds; keep the peer's event armed. */
+	if (session_wait(h->session) == SESSION_WAIT_ANSWER)
 		return;
-	if (wait_for_peer(c, session_wait(c->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) <
+	if (wait_for_peer(h, session_wait(h->session) == SESSION_WAIT_READ ? EPOLLIN : EPOLLOUT) <
 	    0) {
-		fail(c, CAUSE_NO_MEMORY, "to wait for the socket");
+		fail(h, CAUSE_NO_MEMORY, "to wait for the socket");
 		return;
 	}
-	if (!c->ran) {
-		union ipc_message m = {.ran.header = {IPC_RAN, c->job}};
+	if (!h->ran) {
+		union ipc_message m = {.ran.header = {IPC_RAN, h->job}};
 
-		c->ran = true;
-		tell(c->worker->sock, &m);
+		h->ran = true;
+		tell(h->worker->sock, &m);
 	}
 }
 
 static void lookup(void *ctx, const char *identity)
 {
-	struct connection *c = ctx;
+	struct held *h = ctx;
 	union ipc_message m;
 
 	memset(&m.lookup, 0, sizeof(m.lookup));
 	m.header.type = IPC_LOOKUP;
-	m.header.job = c->job;
+	m.header.job = h->job;
 	g_strlcpy(m.lookup.identity, identity, sizeof(m.lookup.identity));
-	c->ran = true;
-	tell(c->worker->sock, &m);
+	h->ran = true;
+	tell(h->worker->sock, &m);
 }
 
 static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -201,54 +201,60 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
 
 static void on_deadline(void *owner)
 {
-	struct connection *c = owner;
+	struct held *h = owner;
 
 	/* No alert: the peer may not even be speaking TLS. */
-	fail(c, c->ran ? CAUSE_PEER_STALLED : CAUSE_NOT_RUN, NULL);
+	fail(h, h->ran ? CAUSE_PEER_STALLED : CAUSE_NOT_RUN, NULL);
 }
 
 static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 {
-	struct connection *c = g_new0(struct connection, 1);
+	struct held *h = g_new0(struct held, 1);
+	struct auth_psk_params auth = {
+		.engine = &w->engine,
+		.job = job->header.job,
+		.side = job->side,
+		.identity = job->identity,
+		.psk = &job->psk,
+		.lookup = lookup,
+		.ctx = h,
+	};
 	struct session_params params = {
 		.engine = &w->engine,
 		.job = job->header.job,
 		.fd = fd,
 		.side = job->side,
-		.identity = job->identity,
-		.psk = &job->psk,
-		.lookup = lookup,
-		.ctx = c,
 	};
 
-	c->worker = w;
-	c->job = job->header.job;
-	c->fd = fd;
-	c->deadline.at = job->deadline_usec;
-	c->deadline.owner = c;
-	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(c->job), c);
+	h->worker = w;
+	h->job = job->header.job;
+	h->fd = fd;
+	h->deadline.at = job->deadline_usec;
+	h->deadline.owner = h;
+	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(h->job), h);
 	w->untrimmed++;
-	deadlines_add(&w->deadlines, &c->deadline);
+	deadlines_add(&w->deadlines, &h->deadline);
 	if (fd < 0) {
-		fail(c, CAUSE_NO_DESCRIPTOR, NULL);
+		fail(h, CAUSE_NO_DESCRIPTOR, NULL);
 		return;
 	}
-	if (c->deadline.at <= (uint64_t)g_get_monotonic_time()) { /* nobody waits for it any more */
-		on_deadline(c);
+	if (h->deadline.at <= (uint64_t)g_get_monotonic_time()) { /* nobody waits for it any more */
+		on_deadline(h);
 		return;
 	}
-	c->session = session_new(&params);
-	step(c);
+	params.auth = auth_psk_new(&auth);
+	h->session = session_new(&params);
+	step(h);
 }
 
 static void take_key(struct worker *w, const struct ipc_key *key)
 {
-	struct connection *c = g_hash_table_lookup(w->jobs, GUINT_TO_POINTER(key->header.job));
+	struct held *h = g_hash_table_lookup(w->jobs, GUINT_TO_POINTER(key->header.job));
 
-	if (!c) /* its deadline was faster */
+	if (!h) /* its deadline was faster */
 		return;
-	session_give_key(c->session, -(int)key->error, &key->psk);
-	step(c);
+	auth_psk_answer(session_auth(h->session), -(int)key->error, &key->psk);
+	step(h);
 }
 
 static int on_broker(sd_event_source *source, int sock, uint32_t events, void *userdata)
@@ -292,7 +298,7 @@ static void run(int sock, const config *settings)
 		log_error("no handshake is possible: %s", why);
 		return;
 	}
-	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, connection_free);
+	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, held_free);
 	if (sd_event_new(&w.event) < 0 ||
 	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0 ||
 	    deadlines_init(&w.deadlines, w.event, on_deadline) < 0) {

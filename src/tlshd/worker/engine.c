@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What all sessions of a process share, built once at its start. */
+#include "tlshd/worker/engine.h"
+
+#include <string.h>
+
+int engine_init(struct engine *e, bool sha384_compat, char **why)
+{
+	int r;
+
+	memset(e, 0, sizeof(*e));
+	e->sha384_compat = sha384_compat;
+	r = policy_init(&e->policy, why);
+	if (r < 0)
+		return r;
+	r = auth_psk_credentials_init(&e->psk);
+	if (r < 0) {
+		*why = g_strdup("GnuTLS has no memory for its credentials");
+		engine_clear(e);
+	}
+	return r;
+}
+
+void engine_clear(struct engine *e)
+{
+	policy_clear(&e->policy);
+	auth_psk_credentials_clear(&e->psk);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What all sessions of a process share, built once at its start. */
+#pragma once
+
+#include "tlshd/worker/auth-psk.h"
+#include "tlshd/worker/policy.h"
+
+/**
+ * struct engine - what all sessions of a process share.
+ * @sha384_compat: do 48-byte keys as ktls-utils does on a GnuTLS before 3.8.11
+ */
+struct engine {
+	struct policy policy;
+	struct auth_psk_credentials psk;
+	bool sha384_compat;
+};
+
+/**
+ * engine_init() - build priorities and credentials.
+ * @why: on failure a sentence, to be freed by g_free()
+ *
+ * Return: 0 or a negative errno.
+ */
+int engine_init(struct engine *e, bool sha384_compat, char **why);
+void engine_clear(struct engine *e);
