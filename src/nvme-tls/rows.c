@@ -77,20 +77,112 @@ static const struct {
 	{true, 0, PSK_HASH_SHA384},  {true, 0, PSK_HASH_SHA256},
 };
 
-static key_row *row_of(GPtrArray *rows, int serial)
-{
-	for (guint i = 0; i < rows->len; i++) {
-		key_row *row = g_ptr_array_index(rows, i);
+/* A usable row and its place in the keyring. */
+struct place {
+	key_row *row;
+	guint at;
+};
 
-		if (row->serial == serial)
-			return row;
+/* The rows, so that each question about them costs little for any number of them. */
+struct book {
+	GArray *sorted; /* of struct place, by identity */
+	GHashTable *by_serial;
+	GPtrArray *pairs; /* of GPtrArray of the usable rows of a pair */
+	int (*search)(const char *text, void *data);
+	void *data;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int by_identity = strcmp(x->row->identity, y->row->identity);
+
+	return by_identity ? by_identity : (int)x->at - (int)y->at;
+}
+
+static void book_fill(struct book *book, GPtrArray *rows)
+{
+	g_autoptr(GHashTable)
+		pair_of = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+	for (guint i = 0; i < rows->len; i++) {
+		struct place place = {.row = g_ptr_array_index(rows, i), .at = i};
+		key_row *row = place.row;
+		GPtrArray *own;
+		char *pair;
+
+		g_hash_table_replace(book->by_serial, GINT_TO_POINTER(row->serial), row);
+		if (!key_row_usable(row))
+			continue;
+		g_array_append_val(book->sorted, place);
+		if (!row->id.hostnqn)
+			continue;
+		pair = g_strconcat(row->id.hostnqn, " ", row->id.subsysnqn, NULL);
+		own = g_hash_table_lookup(pair_of, pair);
+		if (own) {
+			g_free(pair);
+		} else {
+			own = g_ptr_array_new();
+			g_ptr_array_add(book->pairs, own);
+			g_hash_table_insert(pair_of, pair, own);
+		}
+		g_ptr_array_add(own, row);
 	}
-	return NULL;
+	g_array_sort(book->sorted, compare_places);
+}
+
+/* Where the identities that begin with @text begin in the sorted rows. */
+static guint first_of(const GArray *sorted, const char *text)
+{
+	guint low = 0, high = sorted->len;
+
+	while (low < high) {
+		guint middle = low + (high - low) / 2;
+
+		if (strcmp(g_array_index(sorted, struct place, middle).row->identity, text) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* What lies under a prefix. */
+struct candidates {
+	guint owned; /* rows of the pair itself */
+	key_row *only; /* the one row there is */
+	const key_row *foreign; /* the last row in the keyring that is one of another pair */
+};
+
+static struct candidates candidates_of(const struct book *book, const char *text,
+				       const key_row *first)
+{
+	struct candidates c = {0};
+	guint n = 0, foreign_at = 0;
+
+	for (guint i = first_of(book->sorted, text); i < book->sorted->len; i++) {
+		const struct place *place = &g_array_index(book->sorted, struct place, i);
+
+		if (!g_str_has_prefix(place->row->identity, text))
+			break;
+		c.only = n++ ? NULL : place->row;
+		if (key_row_of_pair(place->row, first->id.hostnqn, first->id.subsysnqn)) {
+			c.owned++;
+		} else if (!c.foreign || place->at > foreign_at) {
+			c.foreign = place->row;
+			foreign_at = place->at;
+		}
+	}
+	return c;
+}
+
+static const char *name_of(const key_row *row)
+{
+	return row->id.subsysnqn ? row->id.subsysnqn : row->identity;
 }
 
 /* What the host does when it looks for the pair's key of one preference; false: looks on. */
-static bool examine_step(GPtrArray *rows, GPtrArray *own, size_t step,
-			 int (*search)(const char *text, void *data), void *data)
+static bool examine_step(const struct book *book, GPtrArray *own, size_t step)
 {
 	const key_row *first = g_ptr_array_index(own, 0);
 	nvme_identity wanted = {
@@ -101,86 +193,68 @@ static bool examine_step(GPtrArray *rows, GPtrArray *own, size_t step,
 		.subsysnqn = first->id.subsysnqn,
 	};
 	g_autofree char *text = nvme_identity_format(&wanted);
-	key_row *foreign = NULL, *found;
-	guint owned = 0;
+	struct candidates c = candidates_of(book, text, first);
+	const key_row *found = c.only;
+	bool found_own;
 
-	for (guint i = 0; i < rows->len; i++) {
-		key_row *row = g_ptr_array_index(rows, i);
-
-		if (!key_row_usable(row) || !g_str_has_prefix(row->identity, text))
-			continue;
-		if (key_row_of_pair(row, first->id.hostnqn, first->id.subsysnqn))
-			owned++;
-		else
-			foreign = row;
-	}
-	if (!owned && !foreign)
+	if (!c.owned && !c.foreign)
 		return false;
-
-	found = row_of(rows, search(text, data));
+	/* Only where there is a choice is the kernel asked, whose search is slow. */
+	if (!found)
+		found = g_hash_table_lookup(book->by_serial,
+					    GINT_TO_POINTER(book->search(text, book->data)));
+	found_own = found && key_row_of_pair(found, first->id.hostnqn, first->id.subsysnqn);
 	for (guint i = 0; i < own->len; i++) {
 		key_row *row = g_ptr_array_index(own, i);
 
-		if (found && g_ptr_array_find(own, found, NULL)) {
+		if (found_own) {
 			row->chosen = row == found;
 			if (row != found)
 				problem(row,
 					"not what the host takes: for this pair it takes " SERIAL,
 					(unsigned int)found->serial);
-			else if (foreign)
+			else if (c.foreign)
 				problem(row,
 					"shadowed: " SERIAL
 					" of %s begins alike; the host finds the right one now, but that is chance: nvme connect --tls_key=" SERIAL,
-					(unsigned int)foreign->serial,
-					foreign->id.subsysnqn ? foreign->id.subsysnqn
-							      : foreign->identity,
+					(unsigned int)c.foreign->serial, name_of(c.foreign),
 					(unsigned int)row->serial);
-			else if (owned > 1)
+			else if (c.owned > 1)
 				problem(row,
 					"one of %u of its kind for this pair: which of them the host takes is chance",
-					owned);
-		} else if (found || foreign) {
-			const key_row *other = found ? found : foreign;
+					c.owned);
+		} else if (found || c.foreign) {
+			const key_row *other = found ? found : c.foreign;
 
 			problem(row,
 				"shadowed: the host takes " SERIAL
 				" of %s, whose identity begins alike: nvme connect --tls_key=" SERIAL,
-				(unsigned int)other->serial,
-				other->id.subsysnqn ? other->id.subsysnqn : other->identity,
+				(unsigned int)other->serial, name_of(other),
 				(unsigned int)row->serial);
 		}
 	}
 	return true;
 }
 
-static void examine_pair(GPtrArray *rows, const key_row *first,
-			 int (*search)(const char *text, void *data), void *data)
-{
-	g_autoptr(GPtrArray) own = g_ptr_array_new();
-
-	for (guint i = 0; i < rows->len; i++) {
-		key_row *row = g_ptr_array_index(rows, i);
-
-		if (!key_row_usable(row) ||
-		    !key_row_of_pair(row, first->id.hostnqn, first->id.subsysnqn))
-			continue;
-		if (!own->len && row != first)
-			return; /* the pair has been seen to with its first row */
-		g_ptr_array_add(own, row);
-	}
-	for (size_t step = 0; step < G_N_ELEMENTS(preference); step++)
-		if (examine_step(rows, own, step, search, data))
-			return;
-}
-
 void rows_examine(GPtrArray *rows, int (*search)(const char *text, void *data), void *data)
 {
+	g_autoptr(GArray) sorted = g_array_new(FALSE, FALSE, sizeof(struct place));
+	g_autoptr(GHashTable) by_serial = g_hash_table_new(NULL, NULL);
+	g_autoptr(GPtrArray)
+		pairs = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+	struct book book = {
+		.sorted = sorted,
+		.by_serial = by_serial,
+		.pairs = pairs,
+		.search = search,
+		.data = data,
+	};
+
 	for (guint i = 0; i < rows->len; i++)
 		examine_alone(g_ptr_array_index(rows, i));
-	for (guint i = 0; i < rows->len; i++) {
-		const key_row *row = g_ptr_array_index(rows, i);
-
-		if (row->id.hostnqn && key_row_usable(row))
-			examine_pair(rows, row, search, data);
-	}
+	book_fill(&book, rows);
+	for (guint i = 0; i < pairs->len; i++)
+		for (size_t step = 0; step < G_N_ELEMENTS(preference); step++)
+			if (examine_step(&book, g_ptr_array_index(pairs, i), step))
+				break;
 }
