@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nvme-tls: the keys of NVMe/TCP over TLS, from the first one to the boot. */
+#include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <glib.h>
 
 #include "common/log.h"
 #include "common/nearest.h"
 #include "nvme-tls/help.h"
+#include "nvme-tls/message.h"
+#include "nvme-tls/output.h"
 #include "nvme-tls/table.h"
 #include "nvme-tls/tool.h"
 
@@ -50,12 +55,27 @@ static int run(int argc, char **argv)
 	return command ? run_command[command->id](argc, argv) : unknown(argv[0]);
 }
 
+/*
+ * A key file must not get the descriptor of a closed standard output, and then what is printed. The
+ * place is taken by one that cannot be read or written either.
+ */
+static void occupy_descriptors(void)
+{
+	while (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0 ||
+	       fcntl(STDERR_FILENO, F_GETFD) < 0)
+		if (open("/", O_PATH) < 0)
+			_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	int r;
 
 	setlocale(LC_ALL, "");
-	log_open(LOG_TARGET_STDERR, "nvme-tls");
+	occupy_descriptors();
+	/* A reader that has gone is an error of write(), and so can be undone. */
+	signal(SIGPIPE, SIG_IGN);
+	message_open();
 	if (argc < 2) {
 		help_program(stderr);
 		return EXIT_USAGE;
@@ -75,9 +95,5 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	r = run(argc - 1, argv + 1);
-	if (fflush(stdout) == EOF || ferror(stdout)) {
-		log_error("cannot write to standard output");
-		r = EXIT_FAILED;
-	}
-	return r;
+	return output_flush() == EXIT_OK ? r : EXIT_FAILED;
 }

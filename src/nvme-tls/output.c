@@ -2,10 +2,13 @@
 /* What nvme-tls prints on standard output: JSON, and colour on a terminal. */
 #include "nvme-tls/output.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/log.h"
 
 char *output_clean(const char *text)
 {
@@ -84,6 +87,36 @@ void json_print(struct json_object *object)
 	json_object_put(object);
 }
 
+void json_list_add(struct json_list *list, struct json_object *object)
+{
+	int indent = 2 * (list->depth + 1);
+	const char *text = json_object_to_json_string_ext(object,
+							  JSON_C_TO_STRING_PRETTY |
+								  JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	printf("%s\n%*s", list->begun ? "," : "[", indent, "");
+	for (const char *p = text; *p; p++) {
+		putchar(*p);
+		if (*p == '\n')
+			printf("%*s", indent, "");
+	}
+	list->begun = true;
+	explicit_bzero((void *)text, strlen(text));
+	wipe_strings(object);
+	json_object_put(object);
+}
+
+void json_list_end(struct json_list *list)
+{
+	if (list->begun)
+		printf("\n%*s]", 2 * list->depth, "");
+	else
+		fputs("[]", stdout);
+	if (!list->depth)
+		putchar('\n');
+	list->begun = false;
+}
+
 const char *colour(enum colour which)
 {
 	static const char *const sequence[] = {"\033[0m", "\033[31m", "\033[32m", "\033[1m"};
@@ -93,4 +126,20 @@ const char *colour(enum colour which)
 	if (!isatty(STDOUT_FILENO) || (no && *no) || !term || strcmp(term, "dumb") == 0)
 		return "";
 	return sequence[which];
+}
+
+enum exit_code output_flush(void)
+{
+	static int error; /* the first one: later ones only follow from it */
+	static bool said;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_OK;
+	if (!error)
+		error = errno ? errno : EIO;
+	if (!said)
+		log_error("cannot write to standard output: %s", g_strerror(error));
+	said = true;
+	return EXIT_FAILED;
 }
