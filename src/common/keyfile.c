@@ -3,215 +3,137 @@
 #include "common/keyfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define LOCK_TRIES 100
-#define LOCK_WAIT_USEC 100000
+#include "common/lockedfile.h"
 
+/* NVMe Base Specification, "Secret Representation" of DH-HMAC-CHAP; 64 bytes and a CRC at most. */
+#define CHAP_BEGINS "DHHC-1:"
+#define CHAP_MAX 128
+
+/* Where a line lies in the content. */
 struct line {
-	size_t len;
-	char *text; /* NUL-terminated, without newline; may hold NULs when the line is bad */
+	size_t start, len;
+};
+
+/* What is to become of the lines of an identity. Several identities can share one. */
+struct edit {
+	blob text; /* the line that takes their place, without newline; none: they go */
+	bool placed; /* while the new content is made */
 };
 
 struct keyfile {
-	GPtrArray *lines;
-	char *path; /* resolved; NULL unless it came from a file */
-	char *prepared; /* what keyfile_prepare() wrote, until it is committed */
-	int fd; /* holds the lock, or -1 */
-	bool made; /* by us, and nothing saved in it yet */
+	blob content;
+	GArray *lines; /* of struct line */
+	GHashTable *last; /* identity to the index of its last line; NULL until it is needed */
+	GHashTable *edits; /* identity to struct edit, borrowed */
+	GPtrArray *edit_list; /* the edits, owned, in their order */
+	lockedfile *file; /* NULL unless it is edited */
+	char *path; /* as it was given; NULL unless it came from a file */
 	struct stat st;
 	bool have_st;
 };
 
-static void wipe_free(void *data, size_t len)
+static void edit_free(void *data)
 {
-	if (data)
-		explicit_bzero(data, len);
-	g_free(data);
-}
+	struct edit *edit = data;
 
-static void line_free(void *data)
-{
-	struct line *line = data;
-
-	wipe_free(line->text, line->len);
-	g_free(line);
-}
-
-static struct line *line_new(const char *text, size_t len)
-{
-	struct line *line = g_new0(struct line, 1);
-
-	line->len = len;
-	line->text = g_malloc(len + 1);
-	memcpy(line->text, text, len);
-	line->text[len] = '\0';
-	return line;
+	blob_clear(&edit->text);
+	g_free(edit);
 }
 
 void keyfile_free(keyfile *kf)
 {
 	if (!kf)
 		return;
-	if (kf->prepared)
-		unlink(kf->prepared);
-	if (kf->made)
-		unlink(kf->path);
-	if (kf->fd >= 0)
-		close(kf->fd);
-	g_ptr_array_unref(kf->lines);
+	blob_clear(&kf->content);
+	g_array_unref(kf->lines);
+	if (kf->last)
+		g_hash_table_unref(kf->last);
+	g_hash_table_unref(kf->edits);
+	g_ptr_array_unref(kf->edit_list);
+	lockedfile_free(kf->file);
 	g_free(kf->path);
-	g_free(kf->prepared);
 	g_free(kf);
 }
 
-keyfile *keyfile_parse(const char *data, size_t len)
+/* Takes @content over. */
+static keyfile *keyfile_new(blob *content)
 {
 	keyfile *kf = g_new0(keyfile, 1);
+	const char *text;
+	size_t at = 0, len;
 
-	kf->fd = -1;
-	kf->lines = g_ptr_array_new_with_free_func(line_free);
-	while (len) {
-		const char *end = memchr(data, '\n', len);
-		size_t n = end ? (size_t)(end - data) : len;
+	kf->content = *content;
+	*content = (blob){0};
+	kf->lines = g_array_new(FALSE, FALSE, sizeof(struct line));
+	kf->edits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	kf->edit_list = g_ptr_array_new_with_free_func(edit_free);
+	while (blob_next_line(&kf->content, &at, &text, &len)) {
+		struct line line = {.start = (size_t)(text - kf->content.data), .len = len};
 
-		g_ptr_array_add(kf->lines, line_new(data, n));
-		n += end ? 1 : 0;
-		data += n;
-		len -= n;
+		g_array_append_val(kf->lines, line);
 	}
 	return kf;
 }
 
+keyfile *keyfile_parse(const char *data, size_t len)
+{
+	blob content = blob_copy(data, len);
+
+	return keyfile_new(&content);
+}
+
+static void set_stat(keyfile *kf, const struct stat *st)
+{
+	kf->st = *st;
+	kf->have_st = S_ISREG(st->st_mode);
+}
+
 int keyfile_read_fd(int fd, keyfile **kf)
 {
-	char *buffer = g_malloc(KEYFILE_MAX + 1);
-	size_t len = 0;
+	blob content;
 	struct stat st;
-	ssize_t n;
-	int r = 0;
+	int r = blob_read(fd, KEYFILE_MAX, &content);
 
 	*kf = NULL;
-	while (len <= KEYFILE_MAX) {
-		n = read(fd, buffer + len, KEYFILE_MAX + 1 - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			r = -errno;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	if (!r && len > KEYFILE_MAX)
-		r = -EFBIG;
-	if (!r) {
-		*kf = keyfile_parse(buffer, len);
-		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-			(*kf)->st = st;
-			(*kf)->have_st = true;
-		}
-	}
-	wipe_free(buffer, len);
-	return r;
+	if (r < 0)
+		return r;
+	*kf = keyfile_new(&content);
+	if (fstat(fd, &st) == 0)
+		set_stat(*kf, &st);
+	return 0;
 }
 
 int keyfile_read(const char *path, keyfile **kf)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int r;
-
-	*kf = NULL;
-	if (fd < 0)
-		return -errno;
-	r = keyfile_read_fd(fd, kf);
-	close(fd);
-	if (r == 0)
-		(*kf)->path = g_strdup(path);
-	return r;
-}
-
-/* flock() with an end to the waiting. */
-static int lock(int fd)
-{
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		g_usleep(LOCK_WAIT_USEC);
-	}
-	return -EWOULDBLOCK;
-}
-
-/*
- * Open and lock what lies at @path now. A save puts another file in its place, so whoever waited
- * for the lock may hold that of a file which is no longer the key file: then once more.
- */
-static int open_locked(const char *path, struct stat *st, bool *made)
-{
-	for (;;) {
-		struct stat now;
-		int fd, r;
-
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		*made = fd >= 0;
-		if (fd < 0 && errno == EEXIST)
-			fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0 && errno == ENOENT)
-			continue; /* removed between the two */
-		if (fd < 0)
-			return -errno;
-		r = fstat(fd, st) < 0 ? -errno : 0;
-		if (r == 0 && !S_ISREG(st->st_mode))
-			r = -ENOTSUP;
-		if (r == 0)
-			r = lock(fd);
-		if (r == 0 && stat(path, &now) == 0 && now.st_dev == st->st_dev &&
-		    now.st_ino == st->st_ino)
-			return fd;
-		close(fd);
-		if (r < 0)
-			return r;
-	}
-}
-
-int keyfile_edit(const char *path, keyfile **kf)
-{
-	g_autofree char *dir = g_path_get_dirname(path);
-	g_autofree char *name = g_path_get_basename(path);
-	char resolved[PATH_MAX];
-	g_autofree char *real = NULL;
+	blob content;
 	struct stat st;
-	bool made;
-	int fd, r;
+	int r = lockedfile_read(path, KEYFILE_MAX, &content, &st);
 
 	*kf = NULL;
-	/* A symbolic link stays one: the file behind it is the one that is replaced. */
-	if (realpath(path, resolved))
-		real = g_strdup(resolved);
-	else if (errno == ENOENT && realpath(dir, resolved))
-		real = g_build_filename(resolved, name, NULL);
-	else
-		return -errno;
-
-	fd = open_locked(real, &st, &made);
-	if (fd < 0)
-		return fd;
-	r = keyfile_read_fd(fd, kf);
-	if (r < 0) {
-		close(fd);
+	if (r < 0)
 		return r;
-	}
-	(*kf)->path = g_steal_pointer(&real);
-	(*kf)->fd = fd;
-	(*kf)->made = made;
+	*kf = keyfile_new(&content);
+	(*kf)->path = g_strdup(path);
+	set_stat(*kf, &st);
+	return 0;
+}
+
+int keyfile_edit(const char *path, bool create, keyfile **kf)
+{
+	lockedfile *file;
+	blob content;
+	int r = lockedfile_open(path, create, KEYFILE_MAX, &file);
+
+	*kf = NULL;
+	if (r < 0)
+		return r;
+	content = blob_copy(file->content.data, file->content.len);
+	*kf = keyfile_new(&content);
+	(*kf)->file = file;
+	(*kf)->path = g_strdup(path);
+	set_stat(*kf, &file->st);
 	return 0;
 }
 
@@ -235,6 +157,7 @@ void keyfile_entry_clear(keyfile_entry *entry)
 	g_free(entry->identity);
 	g_free(entry->why);
 	interchange_wipe(&entry->key);
+	blob_clear(&entry->chap);
 	memset(entry, 0, sizeof(*entry));
 }
 
@@ -243,25 +166,41 @@ size_t keyfile_lines(const keyfile *kf)
 	return kf->lines->len;
 }
 
-/* Where the identity and the key of a line are; false when it has not two words. */
-static bool split(const struct line *line, const char **identity, size_t *identity_len,
-		  const char **key, size_t *key_len)
+/* A line's identity and key; lengths of 0 where they are missing. */
+struct words {
+	const char *identity, *key;
+	size_t identity_len, key_len;
+};
+
+static struct words split(const char *text, size_t len)
 {
-	const char *p = line->text, *end = line->text + line->len;
+	const char *p = text, *end = text + len;
+	struct words w;
 
 	while (p < end && g_ascii_isspace(*p))
 		p++;
 	while (end > p && g_ascii_isspace(end[-1]))
 		end--;
-	*identity = p;
-	*key = end;
-	while (*key > p && !g_ascii_isspace((*key)[-1]))
-		(*key)--;
-	*key_len = (size_t)(end - *key);
-	for (end = *key; end > p && g_ascii_isspace(end[-1]);)
+	w.identity = p;
+	w.key = end;
+	while (w.key > p && !g_ascii_isspace(w.key[-1]))
+		w.key--;
+	w.key_len = (size_t)(end - w.key);
+	for (end = w.key; end > p && g_ascii_isspace(end[-1]);)
 		end--;
-	*identity_len = (size_t)(end - p);
-	return *key_len && *identity_len;
+	w.identity_len = (size_t)(end - p);
+	return w;
+}
+
+/* The identity of a line, whose key may well be a bad one; NULL when it has none. */
+static char *identity_of(const char *text, size_t len)
+{
+	struct words w = split(text, len);
+
+	if (!w.key_len || !w.identity_len || w.identity[0] == '#' ||
+	    memchr(w.identity, 0, w.identity_len))
+		return NULL;
+	return g_strndup(w.identity, w.identity_len);
 }
 
 static char *check_entry(const keyfile_entry *entry)
@@ -280,33 +219,39 @@ static char *check_entry(const keyfile_entry *entry)
 
 enum keyfile_kind keyfile_line(const keyfile *kf, size_t index, keyfile_entry *entry)
 {
-	const struct line *line = g_ptr_array_index(kf->lines, index);
-	const char *identity, *key;
-	size_t identity_len, key_len;
+	const struct line *line = &g_array_index(kf->lines, struct line, index);
+	const char *start = kf->content.data + line->start;
+	struct words w = split(start, line->len);
 	g_autofree char *why = NULL;
 	interchange_text text = {0};
 
 	memset(entry, 0, sizeof(*entry));
-	if (memchr(line->text, 0, line->len)) {
+	if (memchr(start, 0, line->len)) {
 		entry->why = g_strdup("it holds a NUL byte: is this a key file?");
 		return KEYFILE_BAD;
 	}
-	split(line, &identity, &identity_len, &key, &key_len);
-	if (!key_len || identity[0] == '#')
+	if (!w.key_len || w.identity[0] == '#')
 		return KEYFILE_BLANK;
-	if (!identity_len) {
+	if (!w.identity_len) {
 		entry->why = g_strdup("it has one word, where an identity and a key belong");
 		return KEYFILE_BAD;
 	}
-	if (key_len > INTERCHANGE_MAX) {
+	if (w.key_len <= CHAP_MAX &&
+	    memcmp(w.key, CHAP_BEGINS, MIN(w.key_len, strlen(CHAP_BEGINS))) == 0 &&
+	    w.key_len > strlen(CHAP_BEGINS)) {
+		entry->identity = g_strndup(w.identity, w.identity_len);
+		entry->chap = blob_copy(w.key, w.key_len);
+		return KEYFILE_CHAP;
+	}
+	if (w.key_len > INTERCHANGE_MAX) {
 		entry->why = g_strdup("its last word is too long for a key in interchange format");
 		return KEYFILE_BAD;
 	}
-	memcpy(text.s, key, key_len);
+	memcpy(text.s, w.key, w.key_len);
 	if (interchange_parse(text.s, &entry->key, &why) < 0) {
 		entry->why = g_strdup_printf("its last word is not a key: %s", why);
 	} else {
-		entry->identity = g_strndup(identity, identity_len);
+		entry->identity = g_strndup(w.identity, w.identity_len);
 		entry->why = check_entry(entry);
 	}
 	interchange_text_wipe(&text);
@@ -317,14 +262,50 @@ enum keyfile_kind keyfile_line(const keyfile *kf, size_t index, keyfile_entry *e
 	return KEYFILE_BAD;
 }
 
-/* Whether the line is that of @identity; its key may well be a bad one. */
-static bool is_of(const struct line *line, const char *identity)
+static void index_lines(keyfile *kf)
 {
-	const char *id, *key;
-	size_t id_len, key_len;
+	if (kf->last)
+		return;
+	kf->last = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	for (guint i = 0; i < kf->lines->len; i++) {
+		const struct line *line = &g_array_index(kf->lines, struct line, i);
+		char *identity = identity_of(kf->content.data + line->start, line->len);
 
-	return split(line, &id, &id_len, &key, &key_len) && id[0] != '#' &&
-	       id_len == strlen(identity) && memcmp(id, identity, id_len) == 0;
+		if (identity)
+			g_hash_table_replace(kf->last, identity, GUINT_TO_POINTER(i));
+	}
+}
+
+bool keyfile_has(keyfile *kf, const char *identity)
+{
+	index_lines(kf);
+	return g_hash_table_contains(kf->last, identity);
+}
+
+bool keyfile_get(keyfile *kf, const char *identity, keyfile_entry *entry)
+{
+	void *last;
+
+	memset(entry, 0, sizeof(*entry));
+	index_lines(kf);
+	if (!g_hash_table_lookup_extended(kf->last, identity, NULL, &last))
+		return false;
+	/* A bad line is passed over by whoever reads the file, so an earlier one counts. */
+	for (guint i = GPOINTER_TO_UINT(last) + 1; i-- > 0;) {
+		if (keyfile_line(kf, i, entry) == KEYFILE_ENTRY &&
+		    strcmp(entry->identity, identity) == 0)
+			return true;
+		keyfile_entry_clear(entry);
+	}
+	return false;
+}
+
+static struct edit *edit_new(keyfile *kf)
+{
+	struct edit *edit = g_new0(struct edit, 1);
+
+	g_ptr_array_add(kf->edit_list, edit);
+	return edit;
 }
 
 void keyfile_set(keyfile *kf, const char *identity, const interchange_text *text)
@@ -335,118 +316,89 @@ void keyfile_set(keyfile *kf, const char *identity, const interchange_text *text
 void keyfile_replace(keyfile *kf, const char *old, const char *identity,
 		     const interchange_text *text)
 {
-	size_t len = strlen(identity) + 1 + strlen(text->s);
-	char *joined = g_strconcat(identity, " ", text->s, NULL);
-	struct line *line = line_new(joined, len);
-	bool placed = false;
+	struct edit *edit = edit_new(kf);
 
-	wipe_free(joined, len);
-	for (guint i = 0; i < kf->lines->len;) {
-		const struct line *at = g_ptr_array_index(kf->lines, i);
-
-		if (!is_of(at, old) && !is_of(at, identity)) {
-			i++;
-		} else if (placed) {
-			g_ptr_array_remove_index(kf->lines, i);
-		} else {
-			line_free(kf->lines->pdata[i]);
-			kf->lines->pdata[i++] = line;
-			placed = true;
-		}
-	}
-	if (!placed)
-		g_ptr_array_add(kf->lines, line);
+	edit->text = blob_new(strlen(identity) + 1 + strlen(text->s));
+	blob_add(&edit->text, identity, strlen(identity));
+	blob_add(&edit->text, " ", 1);
+	blob_add(&edit->text, text->s, strlen(text->s));
+	g_hash_table_replace(kf->edits, g_strdup(old), edit);
+	g_hash_table_replace(kf->edits, g_strdup(identity), edit);
 }
 
-size_t keyfile_remove(keyfile *kf, const char *identity)
+bool keyfile_remove(keyfile *kf, const char *identity)
 {
-	size_t n = 0;
+	bool there = keyfile_has(kf, identity);
 
-	for (guint i = 0; i < kf->lines->len;) {
-		if (is_of(g_ptr_array_index(kf->lines, i), identity)) {
-			g_ptr_array_remove_index(kf->lines, i);
-			n++;
-		} else {
-			i++;
-		}
-	}
-	return n;
+	if (there || g_hash_table_contains(kf->edits, identity))
+		g_hash_table_replace(kf->edits, g_strdup(identity), edit_new(kf));
+	return there;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+static void add_line(blob *out, const char *text, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	blob_add(out, text, len);
+	blob_add(out, "\n", 1);
 }
 
-static int write_lines(int fd, const keyfile *kf)
+/* The content with all edits done. */
+static blob edited(const keyfile *kf)
 {
+	size_t len = kf->content.len + 1;
+	GHashTableIter iter;
+	struct edit *edit;
+	blob out;
+
+	for (guint i = 0; i < kf->edit_list->len; i++) {
+		edit = g_ptr_array_index(kf->edit_list, i);
+		edit->placed = true; /* unless somebody still refers to it */
+		len += edit->text.len + 1;
+	}
+	g_hash_table_iter_init(&iter, kf->edits);
+	while (g_hash_table_iter_next(&iter, NULL, (void **)&edit))
+		edit->placed = !edit->text.data;
+	out = blob_new(len);
 	for (guint i = 0; i < kf->lines->len; i++) {
-		const struct line *line = g_ptr_array_index(kf->lines, i);
-		int r = write_all(fd, line->text, line->len);
+		const struct line *line = &g_array_index(kf->lines, struct line, i);
+		const char *text = kf->content.data + line->start;
+		g_autofree char *identity = identity_of(text, line->len);
 
-		if (r == 0)
-			r = write_all(fd, "\n", 1);
-		if (r < 0)
-			return r;
+		edit = identity ? g_hash_table_lookup(kf->edits, identity) : NULL;
+		if (!edit)
+			add_line(&out, text, line->len);
+		else if (!edit->placed)
+			add_line(&out, edit->text.data, edit->text.len);
+		if (edit)
+			edit->placed = true;
 	}
-	return 0;
+	for (guint i = 0; i < kf->edit_list->len; i++) {
+		edit = g_ptr_array_index(kf->edit_list, i);
+		if (!edit->placed)
+			add_line(&out, edit->text.data, edit->text.len);
+	}
+	return out;
+}
+
+keyfile *keyfile_preview(const keyfile *kf)
+{
+	blob content = edited(kf);
+
+	return keyfile_new(&content);
 }
 
 int keyfile_prepare(keyfile *kf)
 {
-	g_autofree char *dir = g_path_get_dirname(kf->path);
-	g_autofree char *name = g_path_get_basename(kf->path);
-	g_autofree char *hidden = g_strdup_printf(".%s.new", name);
-	g_autofree char *path = g_build_filename(dir, hidden, NULL);
-	int fd, r;
+	g_auto(blob) next = {0};
 
-	/* One name, so that the left-over of a crash goes with the next change; we have the lock.
-	 */
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = fchmod(fd, 0600) < 0 ? -errno : write_lines(fd, kf);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	if (r < 0) {
-		unlink(path);
-		return r;
-	}
-	g_free(kf->prepared);
-	kf->prepared = g_steal_pointer(&path);
-	return 0;
+	if (!kf->file)
+		return -EINVAL;
+	if (!kf->edit_list->len)
+		return 0;
+	next = edited(kf);
+	return next.len > KEYFILE_MAX ? -EFBIG : lockedfile_prepare(kf->file, &next);
 }
 
 int keyfile_commit(keyfile *kf)
 {
-	g_autofree char *dir = g_path_get_dirname(kf->path);
-	int fd;
-
-	if (!kf->prepared)
-		return -EINVAL;
-	if (rename(kf->prepared, kf->path) < 0)
-		return -errno;
-	g_clear_pointer(&kf->prepared, g_free);
-	kf->made = false;
-	/* The rename reaches the disk with the folder. That it is done is certain already. */
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-	return 0;
+	return kf->edit_list->len ? lockedfile_commit(kf->file) : 0;
 }

@@ -251,9 +251,43 @@ int keyring_add(key_serial keyring, const char *type, const char *identity, cons
 	return serial < 0 ? -errno : serial;
 }
 
+int keyring_add_text(key_serial keyring, const char *type, const char *description,
+		     const blob *text)
+{
+	key_serial serial = add_key(type, description, text->data, text->len, keyring);
+
+	return serial < 0 ? -errno : serial;
+}
+
+bool key_is_text(key_serial key, const blob *text)
+{
+	g_auto(blob) loaded = blob_new(text->len);
+	long n = keyctl_read(key, loaded.data, text->len);
+
+	if (n < 0 || (size_t)n != text->len)
+		return false;
+	loaded.len = text->len;
+	return blob_equal(&loaded, text);
+}
+
 int key_invalidate(key_serial key)
 {
 	return keyctl_invalidate(key) < 0 ? -errno : 0;
+}
+
+int keyring_stage(const char *type, const char *identity, const secret *psk)
+{
+	return keyring_add(KEY_SPEC_THREAD_KEYRING, type, identity, psk);
+}
+
+int keyring_link(key_serial keyring, key_serial key)
+{
+	return keyctl_link(key, keyring) < 0 ? -errno : 0;
+}
+
+int keyring_unlink(key_serial keyring, key_serial key)
+{
+	return keyctl_unlink(key, keyring) < 0 ? -errno : 0;
 }
 
 int keyring_search(key_serial keyring, const char *type, const char *text)
@@ -297,21 +331,31 @@ int key_status_parse(const char *line, key_status *status)
 	return (int)serial;
 }
 
-int key_status_get(key_serial key, key_status *status)
+static void status_free(void *data)
 {
-	g_autofree char *text = NULL;
-	g_auto(GStrv) lines = NULL;
+	key_status_clear(data);
+	g_free(data);
+}
 
-	memset(status, 0, sizeof(*status));
-	if (!g_file_get_contents("/proc/keys", &text, NULL, NULL))
-		return -ENOKEY;
-	lines = g_strsplit(text, "\n", -1);
-	for (char **line = lines; *line; line++) {
-		if (key_status_parse(*line, status) == key)
-			return 0;
-		key_status_clear(status);
+GHashTable *key_status_table(void)
+{
+	GHashTable *table = g_hash_table_new_full(NULL, NULL, NULL, status_free);
+	FILE *keys = fopen("/proc/keys", "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	while (keys && getline(&line, &room, keys) > 0) {
+		key_status status;
+		int serial = key_status_parse(line, &status);
+
+		if (serial > 0)
+			g_hash_table_replace(table, GINT_TO_POINTER(serial),
+					     g_memdup2(&status, sizeof(status)));
 	}
-	return -ENOKEY;
+	free(line);
+	if (keys)
+		fclose(keys);
+	return table;
 }
 
 const char *key_strerror(int err)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <glib.h>
 
+#include "common/blob.h"
 #include "common/secret.h"
 
 /** A key's or a keyring's serial, as the kernel gives it; positive. */
@@ -139,6 +140,13 @@ int key_read_psk(key_serial key, secret *psk);
  */
 int keyring_add(key_serial keyring, const char *type, const char *identity, const secret *psk);
 
+/** keyring_add_text() - the same with a payload that is text. */
+int keyring_add_text(key_serial keyring, const char *type, const char *description,
+		     const blob *text);
+
+/** key_is_text() - whether the payload of @key is this text. */
+bool key_is_text(key_serial key, const blob *text);
+
 /**
  * key_invalidate() - make @key unusable for everybody, and have the kernel drop it.
  *
@@ -148,6 +156,33 @@ int keyring_add(key_serial keyring, const char *type, const char *identity, cons
  * Return: 0 or a negative errno.
  */
 int key_invalidate(key_serial key);
+
+/**
+ * keyring_stage() - make a key that nobody but this process can find, for keyring_link().
+ *
+ * Everything that can be wrong with a new key (its type, its owner's quota) comes out here.
+ *
+ * Return: the serial; errors as keyring_add().
+ */
+int keyring_stage(const char *type, const char *identity, const secret *psk);
+
+/**
+ * keyring_link() - put an existing key into a keyring, in one step in the place of another one of
+ * its type and description.
+ *
+ * Return: 0; -EACCES, -EDQUOT (the keyring grows), -EKEYREVOKED, -EKEYEXPIRED, -ENOKEY.
+ */
+int keyring_link(key_serial keyring, key_serial key);
+
+/**
+ * keyring_unlink() - take a key out of a keyring; who holds it elsewhere can put it back.
+ *
+ * The kernel goes by type and description here, so @key must still be the one that the keyring
+ * has under its description.
+ *
+ * Return: 0 or a negative errno.
+ */
+int keyring_unlink(key_serial keyring, key_serial key);
 
 /**
  * keyring_search() - what the kernel's own search finds first.
@@ -175,8 +210,13 @@ typedef struct key_status {
 void key_status_clear(key_status *status);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(key_status, key_status_clear)
 
-/** key_status_get() - find @key in /proc/keys. Return: 0; -ENOKEY when it is not there. */
-int key_status_get(key_serial key, key_status *status);
+/**
+ * key_status_table() - what /proc/keys says of all keys that it shows, read once.
+ *
+ * Return: serials (GINT_TO_POINTER) to struct key_status, to be freed by g_hash_table_unref();
+ * empty where /proc/keys cannot be read.
+ */
+GHashTable *key_status_table(void);
 
 /** key_status_parse() - the same from one line of /proc/keys. Return: its serial or -EINVAL. */
 int key_status_parse(const char *line, key_status *status);

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/change.h"
 #include "nvme-tls/output.h"
-#include "nvme-tls/ring.h"
-#include "nvme-tls/store.h"
 
 static bool wanted(const options *o, const key_row *row)
 {
@@ -40,13 +39,54 @@ static bool read_row(const key_row *row, secret *psk)
 	return !why;
 }
 
+/* What has been done so far. */
+struct tally {
+	keyfile *kf; /* NULL: the lines go to standard output */
+	struct json_list *list; /* NULL without --json */
+	unsigned int exported, replaced, left_out;
+};
+
+static void export_row(struct tally *t, const key_row *row)
+{
+	g_auto(secret) psk = SECRET_INIT;
+	g_auto(interchange_text) text = {0};
+	g_auto(keyfile_entry) entry = {0};
+
+	if (!read_row(row, &psk)) {
+		t->left_out++;
+		return;
+	}
+	t->exported++;
+	interchange_format(row->id.hash, &psk, &text);
+	if (t->kf && keyfile_get(t->kf, row->identity, &entry)) {
+		bool same = secret_equal(&entry.key.key, &psk);
+
+		t->replaced += !same;
+		if (!same)
+			keyfile_set(t->kf, row->identity, &text);
+	} else if (t->kf) {
+		keyfile_set(t->kf, row->identity, &text);
+	} else if (!t->list) {
+		printf("%s %s\n", row->identity, text.s);
+	}
+	if (t->list) {
+		struct json_object *key = json_object_new_object();
+
+		json_add_string(key, "identity", row->identity);
+		json_add_serial(key, row->serial);
+		if (!t->kf)
+			json_add_string(key, "tls_psk", text.s);
+		json_list_add(t->list, key);
+	}
+}
+
 int cmd_export(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) rows = NULL;
-	g_autoptr(keyfile) kf = NULL;
-	struct json_object *out = NULL;
-	unsigned int exported = 0, left_out = 0;
+	g_autoptr(change) c = NULL;
+	struct json_list list = JSON_LIST_INIT;
+	struct tally t = {0};
 	struct ring ring;
 	enum exit_code r;
 
@@ -59,53 +99,34 @@ int cmd_export(int argc, char **argv)
 	if (!rows)
 		return EXIT_FAILED;
 	if (o.keyfile) {
-		r = store_edit(o.keyfile, &kf);
-		if (r != EXIT_OK)
-			return r;
+		c = change_open(NULL, o.keyfile, true);
+		if (!c)
+			return EXIT_FAILED;
+		t.kf = change_keyfile(c);
 	}
 	if (o.json)
-		out = json_object_new_array();
-	for (guint i = 0; i < rows->len; i++) {
-		const key_row *row = g_ptr_array_index(rows, i);
-		g_auto(secret) psk = SECRET_INIT;
-		g_auto(interchange_text) text = {0};
-
-		if (!wanted(&o, row))
-			continue;
-		if (!read_row(row, &psk)) {
-			left_out++;
-			continue;
-		}
-		exported++;
-		interchange_format(row->id.hash, &psk, &text);
-		if (kf)
-			keyfile_set(kf, row->identity, &text);
-		else if (!out)
-			printf("%s %s\n", row->identity, text.s);
-		if (out) {
-			struct json_object *key = json_object_new_object();
-
-			json_add_string(key, "identity", row->identity);
-			json_add_serial(key, row->serial);
-			if (!kf)
-				json_add_string(key, "tls_psk", text.s);
-			json_object_array_add(out, key);
-		}
-	}
-	if (kf) {
-		r = store_prepare(o.keyfile, kf);
-		if (r == EXIT_OK)
-			r = store_commit(o.keyfile, kf);
-		if (r == EXIT_OK && !out)
-			printf("%u keys written to %s\n", exported, o.keyfile);
-	}
-	if (out)
-		json_print(out);
+		t.list = &list;
+	for (guint i = 0; i < rows->len; i++)
+		if (wanted(&o, g_ptr_array_index(rows, i)))
+			export_row(&t, g_ptr_array_index(rows, i));
+	if (c)
+		r = change_prepare(c);
 	if (r != EXIT_OK)
 		return r;
-	if (o.identity && !exported && !left_out) {
+	if (t.list)
+		json_list_end(t.list);
+	else if (c)
+		printf(t.replaced
+			       ? "%u keys written to %s, %u of them in the place of another key\n"
+			       : "%u keys written to %s\n",
+		       t.exported, o.keyfile, t.replaced);
+	if (c)
+		r = change_commit(c);
+	if (r != EXIT_OK)
+		return r;
+	if (o.identity && !t.exported && !t.left_out) {
 		log_error("keyring %s has no key \"%s\"", o.keyring, o.identity);
 		return EXIT_MISSING;
 	}
-	return left_out ? EXIT_INVALID : EXIT_OK;
+	return t.left_out ? EXIT_INVALID : EXIT_OK;
 }

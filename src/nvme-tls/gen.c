@@ -14,8 +14,9 @@ int cmd_gen(int argc, char **argv)
 	g_auto(interchange_text) text = {0};
 	g_auto(secret) psk = SECRET_INIT;
 	g_autofree char *identity = NULL;
+	g_autoptr(change) c = NULL;
+	struct placed placed = {0};
 	struct ring ring;
-	key_serial serial = 0;
 	enum exit_code r;
 
 	if (!options_parse(&o, &argc, &argv))
@@ -29,15 +30,20 @@ int cmd_gen(int argc, char **argv)
 	if (r != EXIT_OK)
 		return r;
 	interchange_format(configured.hash, &configured.key, &text);
-	if (o.subsysnqn) {
+	if (o.subsysnqn)
 		r = place_derive(&o, &configured, &identity, &psk);
-		if (r == EXIT_OK && o.insert)
-			r = ring_open(&o, &ring);
-		if (r == EXIT_OK && (o.insert || o.keyfile))
-			r = place_key(o.insert ? &ring : NULL, o.keyfile, identity, &psk, &serial);
-		if (r != EXIT_OK)
-			return r;
+	if (r == EXIT_OK && o.insert)
+		r = ring_open(&o, &ring);
+	if (r == EXIT_OK && (o.insert || o.keyfile)) {
+		const struct ring *to = o.insert ? &ring : NULL;
+
+		c = change_open(to, o.keyfile, true);
+		r = c ? place_key(c, to, identity, &psk, o.force, &placed) : EXIT_FAILED;
+		if (r == EXIT_OK)
+			r = change_prepare(c);
 	}
+	if (r != EXIT_OK)
+		return r;
 
 	if (o.json) {
 		struct json_object *out = json_object_new_object();
@@ -47,17 +53,14 @@ int cmd_gen(int argc, char **argv)
 		json_object_object_add(out, "length", json_object_new_int((int)configured.key.len));
 		if (identity)
 			json_add_string(out, "identity", identity);
-		if (serial)
-			json_add_serial(out, serial);
+		place_json(&placed, out);
 		json_print(out);
-		return EXIT_OK;
+	} else {
+		puts(text.s);
+		if (identity && !o.quiet)
+			puts(identity);
+		if (!o.quiet)
+			place_print(&placed);
 	}
-	puts(text.s);
-	if (o.quiet)
-		return EXIT_OK;
-	if (identity)
-		puts(identity);
-	if (serial)
-		printf("inserted as " SERIAL "\n", (unsigned int)serial);
-	return EXIT_OK;
+	return c ? change_commit(c) : EXIT_OK;
 }

@@ -4,162 +4,373 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "common/log.h"
+#include "nvme-tls/change.h"
 #include "nvme-tls/output.h"
-#include "nvme-tls/ring.h"
-#include "nvme-tls/store.h"
 
 #define CREDENTIAL_PREFIX "nvme-tls-keys"
 
-/* What has been done so far. */
-struct tally {
-	const options *o;
-	struct ring ring; /* no serial in a dry run */
-	unsigned int imported, unchanged, bad, failed;
-	struct json_object *keys, *problems;
+/* The kernel's type for the secrets of DH-HMAC-CHAP, where it has one. */
+#define CHAP_TYPE "dhchap"
+
+/* What becomes of a key. */
+enum fate {
+	WOULD, /* a dry run */
+	UNCHANGED, /* the keyring has it */
+	IMPORTED,
+	REFUSED, /* by the kernel */
 };
 
-static void bad_line(struct tally *t, const char *name, size_t line, const char *why)
-{
-	struct json_object *problem = json_object_new_object();
-	g_autofree char *clean = output_clean(why);
+/* An identity of the files, with the key of its last line. */
+typedef struct item {
+	char *identity;
+	secret psk;
+	const char *file; /* where that line is */
+	size_t line;
+	enum fate fate;
+	key_serial serial, replaced;
+	int error; /* of one that is refused */
+} item;
 
-	t->bad++;
-	log_error("%s, line %zu: %s", name, line, clean);
-	json_add_string(problem, "file", name);
-	json_object_object_add(problem, "line", json_object_new_int64((int64_t)line));
-	json_add_string(problem, "problem", why);
-	json_object_array_add(t->problems, problem);
+struct problem {
+	const char *file;
+	size_t line;
+	char *why;
+};
+
+/* What is to be done, and what has become of it. */
+typedef struct tally {
+	const options *o;
+	struct ring ring; /* no serial in a dry run */
+	GPtrArray *items; /* in the order of their first lines */
+	GHashTable *by_identity; /* to item, borrowed */
+	GPtrArray *put; /* the items that the change has, in its order, borrowed */
+	GPtrArray *chap; /* of keyfile_entry */
+	GArray *problems; /* of struct problem */
+	unsigned int fates[REFUSED + 1], chap_passed;
+} tally;
+
+static void item_free(void *data)
+{
+	item *it = data;
+
+	g_free(it->identity);
+	secret_wipe(&it->psk);
+	g_free(it);
 }
 
-static void import_entry(struct tally *t, const keyfile_entry *entry)
+static void entry_free(void *data)
 {
-	g_autofree char *clean = output_clean(entry->identity);
-	struct json_object *key;
-	key_serial serial = 0;
-	bool same = false;
-	int err;
-
-	if (t->ring.serial) {
-		/* The same key stays under its serial, which a connection may have been told. */
-		same = ring_compare(&t->ring, entry->identity, &entry->key.key, &serial, &err) ==
-		       RING_SAME;
-		if (!same &&
-		    ring_put(&t->ring, entry->identity, &entry->key.key, &serial) != EXIT_OK) {
-			t->failed++;
-			return;
-		}
-	}
-	t->imported += !same;
-	t->unchanged += same;
-	if (!t->o->json && !t->o->boot) {
-		printf("%s%s",
-		       t->o->dry_run ? "would import "
-		       : same	     ? "there already: "
-				     : "",
-		       clean);
-		if (serial)
-			printf(" as " SERIAL, (unsigned int)serial);
-		putchar('\n');
-	}
-	key = json_object_new_object();
-	json_add_string(key, "identity", entry->identity);
-	if (serial)
-		json_add_serial(key, serial);
-	json_object_object_add(key, "imported", json_object_new_boolean(!same && !t->o->dry_run));
-	json_object_array_add(t->keys, key);
+	keyfile_entry_clear(data);
+	g_free(data);
 }
 
-static void import_lines(struct tally *t, const char *name, const keyfile *kf)
+static void problem_clear(void *data)
 {
-	for (size_t i = 0; i < keyfile_lines(kf); i++) {
+	g_free(((struct problem *)data)->why);
+}
+
+static void tally_clear(tally *t)
+{
+	g_ptr_array_unref(t->items);
+	g_hash_table_unref(t->by_identity);
+	g_ptr_array_unref(t->put);
+	g_ptr_array_unref(t->chap);
+	g_array_unref(t->problems);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(tally, tally_clear)
+
+static void add_problem(tally *t, const char *file, size_t line, char *why)
+{
+	struct problem problem = {.file = file, .line = line, .why = why};
+
+	log_error("%s, line %zu: %s", file, line, why);
+	g_array_append_val(t->problems, problem);
+}
+
+/* The last line of an identity counts: its key goes in once, and no other one before it. */
+static void add_item(tally *t, const char *file, size_t line, keyfile_entry *entry)
+{
+	item *it = g_hash_table_lookup(t->by_identity, entry->identity);
+
+	if (it) {
+		log_warning("warning: %s, line %zu: \"%s\" has a key in line %zu of %s already%s; the last one counts",
+			    file, line, it->identity, it->line, it->file,
+			    secret_equal(&it->psk, &entry->key.key) ? ", the same" : "");
+	} else {
+		it = g_new0(item, 1);
+		it->identity = g_steal_pointer(&entry->identity);
+		g_hash_table_insert(t->by_identity, it->identity, it);
+		g_ptr_array_add(t->items, it);
+	}
+	secret_set(&it->psk, entry->key.key.data, entry->key.key.len);
+	it->file = file;
+	it->line = line;
+}
+
+/* @file outlives the tally. */
+static enum exit_code read_file(tally *t, const char *file)
+{
+	const char *name = strcmp(file, "-") == 0 ? "standard input" : file;
+	g_autoptr(keyfile) kf = NULL;
+	enum exit_code r = store_read(file, &kf);
+
+	for (size_t i = 0; r == EXIT_OK && i < keyfile_lines(kf); i++) {
 		g_auto(keyfile_entry) entry = {0};
 
 		switch (keyfile_line(kf, i, &entry)) {
 		case KEYFILE_BLANK:
 			break;
 		case KEYFILE_BAD:
-			bad_line(t, name, i + 1, entry.why);
+			add_problem(t, name, i + 1, g_steal_pointer(&entry.why));
 			break;
 		case KEYFILE_ENTRY:
-			import_entry(t, &entry);
+			add_item(t, name, i + 1, &entry);
+			break;
+		case KEYFILE_CHAP:
+			g_ptr_array_add(t->chap, g_memdup2(&entry, sizeof(entry)));
+			entry = (keyfile_entry){0};
 			break;
 		}
 	}
+	return r;
 }
 
-static enum exit_code import_path(struct tally *t, const char *path)
+static int compare_strings(const void *a, const void *b)
 {
-	bool input = !path || strcmp(path, "-") == 0;
-	g_autoptr(keyfile) kf = NULL;
-	int r;
-
-	if (input && isatty(STDIN_FILENO))
-		log_info("reading keys from standard input; end with Ctrl-D");
-	r = input ? keyfile_read_fd(STDIN_FILENO, &kf) : keyfile_read(path, &kf);
-	if (r < 0) {
-		log_error("cannot read key file %s: %s", input ? "standard input" : path,
-			  r == -EFBIG ? "it is longer than any key file" : g_strerror(-r));
-		return EXIT_FAILED;
-	}
-	store_warn(kf);
-	import_lines(t, input ? "standard input" : path, kf);
-	return EXIT_OK;
+	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* What there is to import at boot: credentials of systemd, and the key file. */
+/* What there is to import at boot: credentials of systemd in the order of their names, the key file. */
 static GPtrArray *boot_paths(void)
 {
 	GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	g_autoptr(GDir) dir = credentials ? g_dir_open(credentials, 0, NULL) : NULL;
+	struct stat st;
 	const char *name;
 
 	while (dir && (name = g_dir_read_name(dir)))
 		if (g_str_has_prefix(name, CREDENTIAL_PREFIX))
 			g_ptr_array_add(paths, g_build_filename(credentials, name, NULL));
-	if (access(KEYFILE_DEFAULT, F_OK) == 0)
+	g_ptr_array_sort(paths, compare_strings);
+	/* A symbolic link that leads nowhere is an error to be told, not "no key file". */
+	if (lstat(KEYFILE_DEFAULT, &st) == 0)
 		g_ptr_array_add(paths, g_strdup(KEYFILE_DEFAULT));
 	return paths;
 }
 
-static enum exit_code finish(struct tally *t, enum exit_code r)
+/* Where the key is loaded already, the same key stays under its serial: a connection may have it. */
+static void put_item(tally *t, change *c, GHashTable *loaded, item *it)
 {
-	if (t->o->json) {
+	const key_row *row = g_hash_table_lookup(loaded, it->identity);
+	g_auto(secret) psk = SECRET_INIT;
+
+	if (row && !key_row_usable(row))
+		row = NULL;
+	if (row && key_read_psk(row->serial, &psk) == 0 && secret_equal(&psk, &it->psk)) {
+		it->fate = UNCHANGED;
+		it->serial = row->serial;
+		return;
+	}
+	it->replaced = row ? row->serial : 0;
+	if (change_put(c, it->identity, &it->psk, it->replaced, &it->serial) == EXIT_OK) {
+		it->fate = IMPORTED;
+		g_ptr_array_add(t->put, it);
+	} else {
+		it->fate = REFUSED;
+		it->error = change_error(c);
+	}
+}
+
+static void put_failed(guint at, int err, void *data)
+{
+	tally *t = data;
+	item *it = g_ptr_array_index(t->put, at);
+	g_autofree char *what = g_strdup_printf("cannot insert \"%s\"", it->identity);
+
+	ring_error(&t->ring, what, err);
+	it->fate = REFUSED;
+	it->error = err;
+	it->serial = 0;
+}
+
+/* A secret that is there already stays, as a key does. */
+static int put_chap(const tally *t, const keyfile_entry *entry)
+{
+	int there = keyring_lookup(t->ring.serial, CHAP_TYPE, entry->identity);
+
+	if (there > 0 && key_is_text(there, &entry->chap))
+		return 0;
+	return MIN(keyring_add_text(t->ring.serial, CHAP_TYPE, entry->identity, &entry->chap), 0);
+}
+
+static void put_all_chap(tally *t)
+{
+	for (guint i = 0; i < t->chap->len; i++) {
+		const keyfile_entry *entry = g_ptr_array_index(t->chap, i);
+		int r = put_chap(t, entry);
+
+		if (r == -ENODEV) {
+			t->chap_passed++;
+		} else if (r < 0) {
+			g_autofree char *what =
+				g_strdup_printf("cannot insert the DH-HMAC-CHAP secret of %s",
+						entry->identity);
+
+			ring_error(&t->ring, what, r);
+			t->fates[REFUSED]++;
+		}
+	}
+	if (t->chap_passed)
+		log_info("%u DH-HMAC-CHAP secrets are passed over: this kernel has no keys of type " CHAP_TYPE,
+			 t->chap_passed);
+}
+
+static void print_item(const item *it)
+{
+	g_autofree char *clean = output_clean(it->identity);
+
+	if (it->fate == REFUSED)
+		return;
+	printf("%s%s",
+	       it->fate == WOULD       ? "would import "
+	       : it->fate == UNCHANGED ? "there already: "
+				       : "",
+	       clean);
+	if (it->serial)
+		printf(" as " SERIAL, (unsigned int)it->serial);
+	if (it->replaced)
+		printf(" in the place of " SERIAL, (unsigned int)it->replaced);
+	putchar('\n');
+}
+
+static void print_text(const tally *t)
+{
+	for (guint i = 0; i < t->items->len; i++) {
+		const item *it = g_ptr_array_index(t->items, i);
+
+		/* The journal of a boot needs no list of ten thousand, but what was changed. */
+		if (!t->o->boot || it->replaced)
+			print_item(it);
+	}
+	if (t->o->dry_run)
+		printf("%u to import, %u bad lines; nothing was changed\n", t->fates[WOULD],
+		       t->problems->len);
+	else
+		printf("%u imported, %u there already, %u failed, %u bad lines\n",
+		       t->fates[IMPORTED], t->fates[UNCHANGED], t->fates[REFUSED],
+		       t->problems->len);
+}
+
+static struct json_object *item_json(const item *it)
+{
+	struct json_object *out = json_object_new_object();
+
+	json_add_string(out, "identity", it->identity);
+	if (it->serial)
+		json_add_serial(out, it->serial);
+	json_object_object_add(out, "imported", json_object_new_boolean(it->fate == IMPORTED));
+	if (it->replaced)
+		json_object_object_add(out, "replaced", json_object_new_int(it->replaced));
+	if (it->fate == REFUSED)
+		json_add_string(out, "problem", key_strerror(it->error));
+	return out;
+}
+
+static void print_json(const tally *t)
+{
+	struct json_list keys = {.depth = 1}, problems = {.depth = 1};
+
+	printf("{\n  \"imported\": %u,\n  \"unchanged\": %u,\n  \"failed\": %u,\n  \"keys\": ",
+	       t->fates[IMPORTED] + t->fates[WOULD], t->fates[UNCHANGED], t->fates[REFUSED]);
+	for (guint i = 0; i < t->items->len; i++)
+		json_list_add(&keys, item_json(g_ptr_array_index(t->items, i)));
+	json_list_end(&keys);
+	fputs(",\n  \"problems\": ", stdout);
+	for (guint i = 0; i < t->problems->len; i++) {
+		const struct problem *p = &g_array_index(t->problems, struct problem, i);
 		struct json_object *out = json_object_new_object();
 
-		json_object_object_add(out, "imported", json_object_new_int((int)t->imported));
-		json_object_object_add(out, "unchanged", json_object_new_int((int)t->unchanged));
-		json_object_object_add(out, "keys", t->keys);
-		json_object_object_add(out, "problems", t->problems);
-		json_print(out);
-	} else {
-		if (t->o->dry_run)
-			printf("%u to import, %u bad lines; nothing was changed\n", t->imported,
-			       t->bad);
-		else
-			printf("%u imported, %u there already, %u failed, %u bad lines\n",
-			       t->imported, t->unchanged, t->failed, t->bad);
-		json_object_put(t->keys);
-		json_object_put(t->problems);
+		json_add_string(out, "file", p->file);
+		json_object_object_add(out, "line", json_object_new_int64((int64_t)p->line));
+		json_add_string(out, "problem", p->why);
+		json_list_add(&problems, out);
 	}
-	if (r != EXIT_OK || t->failed)
+	json_list_end(&problems);
+	fputs("\n}\n", stdout);
+}
+
+static enum exit_code print(tally *t)
+{
+	for (guint i = 0; i < t->items->len; i++)
+		t->fates[((item *)g_ptr_array_index(t->items, i))->fate]++;
+	if (t->o->json)
+		print_json(t);
+	else
+		print_text(t);
+	return output_flush();
+}
+
+static enum exit_code put_all(tally *t)
+{
+	g_autoptr(change) c = change_open(&t->ring, NULL, false);
+	g_autoptr(GPtrArray) rows = c ? ring_rows(&t->ring) : NULL;
+	g_autoptr(GHashTable) loaded = rows ? ring_index(rows) : NULL;
+
+	if (!loaded)
 		return EXIT_FAILED;
-	return t->bad ? EXIT_INVALID : EXIT_OK;
+	for (guint i = 0; i < t->items->len; i++)
+		put_item(t, c, loaded, g_ptr_array_index(t->items, i));
+	change_apply(c, put_failed, t);
+	put_all_chap(t);
+	/* At boot the keys count more than a log that is full. */
+	if (print(t) == EXIT_OK || t->o->boot)
+		return EXIT_OK;
+	change_undo(c);
+	log_error("nothing was changed");
+	return EXIT_FAILED;
+}
+
+/*
+ * At boot a bad line is not a fault of the service: the others are in, and whatever waits for them
+ * can go on. The log has the line; systemd is told when no key came in, or the kernel refused one.
+ */
+static enum exit_code result(const tally *t, enum exit_code r)
+{
+	unsigned int in = t->fates[IMPORTED] + t->fates[UNCHANGED];
+
+	if (r != EXIT_OK || t->fates[REFUSED])
+		return EXIT_FAILED;
+	if (!t->problems->len)
+		return EXIT_OK;
+	if (!t->o->boot || t->o->dry_run || !in)
+		return EXIT_INVALID;
+	log_warning("%u keys are in, %u bad lines were passed over; the service counts as successful all the same",
+		    in, t->problems->len);
+	return EXIT_OK;
 }
 
 int cmd_import(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) paths = NULL;
-	struct tally t = {.o = &o};
-	enum exit_code r = EXIT_OK;
+	g_auto(tally) t = {
+		.o = &o,
+		.items = g_ptr_array_new_with_free_func(item_free),
+		.by_identity = g_hash_table_new(g_str_hash, g_str_equal),
+		.put = g_ptr_array_new(),
+		.chap = g_ptr_array_new_with_free_func(entry_free),
+		.problems = g_array_new(FALSE, FALSE, sizeof(struct problem)),
+	};
+	enum exit_code r = EXIT_OK, put;
 
+	g_array_set_clear_func(t.problems, problem_clear);
 	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if ((o.keyfile != NULL) + (argc > 1) + (o.boot != FALSE) > 1) {
+	if ((o.keyfile != NULL) + (argc > 1) + o.boot > 1) {
 		log_error("import: of --keyfile, FILE and --boot there can be one");
 		return EXIT_USAGE;
 	}
@@ -179,12 +390,14 @@ int cmd_import(int argc, char **argv)
 		if (r != EXIT_OK)
 			return r;
 	}
-	t.keys = json_object_new_array();
-	t.problems = json_object_new_array();
+	/* One source that cannot be read does not keep the others out. */
 	for (guint i = 0; i < paths->len; i++) {
-		enum exit_code one = import_path(&t, g_ptr_array_index(paths, i));
+		enum exit_code one = read_file(&t, g_ptr_array_index(paths, i));
 
 		r = one == EXIT_OK ? r : one;
 	}
-	return finish(&t, r);
+	if (r != EXIT_OK && !o.boot)
+		return r;
+	put = o.dry_run ? print(&t) : put_all(&t);
+	return result(&t, put == EXIT_OK ? r : put);
 }

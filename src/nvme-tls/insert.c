@@ -13,11 +13,10 @@ int cmd_insert(int argc, char **argv)
 	g_auto(interchange) key = {0};
 	g_auto(secret) psk = SECRET_INIT;
 	g_autofree char *identity = NULL, *why = NULL;
+	g_autoptr(change) c = NULL;
+	struct placed placed = {0};
 	struct ring ring;
-	key_serial serial = 0;
-	bool there = false;
 	enum exit_code r;
-	int err;
 
 	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
@@ -45,10 +44,10 @@ int cmd_insert(int argc, char **argv)
 		r = ring_open(&o, &ring);
 	if (r != EXIT_OK)
 		return r;
-	/* The same key stays under its serial, which a connection may have been told. */
-	there = ring_compare(&ring, identity, &psk, &serial, &err) == RING_SAME;
-	if (!there || o.keyfile)
-		r = place_key(there ? NULL : &ring, o.keyfile, identity, &psk, &serial);
+	c = change_open(&ring, o.keyfile, true);
+	r = c ? place_key(c, &ring, identity, &psk, o.force, &placed) : EXIT_FAILED;
+	if (r == EXIT_OK)
+		r = change_prepare(c);
 	if (r != EXIT_OK)
 		return r;
 
@@ -56,12 +55,11 @@ int cmd_insert(int argc, char **argv)
 		struct json_object *out = json_object_new_object();
 
 		json_add_string(out, "identity", identity);
-		json_add_serial(out, serial);
-		json_object_object_add(out, "inserted", json_object_new_boolean(!there));
+		place_json(&placed, out);
 		json_print(out);
 	} else {
-		printf("%s\n%s as " SERIAL "\n", identity, there ? "there already" : "inserted",
-		       (unsigned int)serial);
+		puts(identity);
+		place_print(&placed);
 	}
-	return EXIT_OK;
+	return change_commit(c);
 }

@@ -159,12 +159,11 @@ int cmd_list(int argc, char **argv)
 	controllers = controllers_read(SYSFS);
 
 	if (o.json) {
-		struct json_object *out = json_object_new_array();
+		struct json_list out = JSON_LIST_INIT;
 
 		for (guint i = 0; i < shown->len; i++)
-			json_object_array_add(out,
-					      row_json(g_ptr_array_index(shown, i), controllers));
-		json_print(out);
+			json_list_add(&out, row_json(g_ptr_array_index(shown, i), controllers));
+		json_list_end(&out);
 	} else if (shown->len) {
 		print_table(shown, controllers);
 	} else {

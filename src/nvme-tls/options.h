@@ -36,6 +36,7 @@ typedef struct options {
 	bool quiet;
 	bool dry_run;
 	bool boot;
+	bool force;
 } options;
 
 #define OPTIONS_INIT                                    \

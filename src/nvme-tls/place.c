@@ -3,36 +3,88 @@
 #include "nvme-tls/place.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
+#include <stdio.h>
 
 #include "common/derive.h"
 #include "common/log.h"
-#include "nvme-tls/store.h"
+#include "nvme-tls/output.h"
 
-enum exit_code place_key(const struct ring *ring, const char *path, const char *identity,
-			 const secret *psk, key_serial *serial)
+static enum exit_code place_in_ring(change *c, const struct ring *ring, const char *identity,
+				    const secret *psk, bool force, struct placed *placed)
 {
-	g_autoptr(keyfile) kf = NULL;
-	enum exit_code r;
+	key_serial old;
+	int err;
 
-	if (path) {
-		r = store_edit(path, &kf);
-		if (r != EXIT_OK)
-			return r;
-		store_set(kf, identity, psk);
-		r = store_prepare(path, kf);
-		if (r != EXIT_OK)
-			return r;
+	placed->there = ring_compare(ring, identity, psk, &old, &err) == RING_SAME;
+	if (placed->there) {
+		placed->serial = old;
+		return EXIT_OK;
 	}
-	if (ring) {
-		r = ring_put(ring, identity, psk, serial);
-		if (r != EXIT_OK)
-			return r;
-		if (identity_hash(identity) == PSK_HASH_SHA384 && !gnutls_check_version("3.8.11"))
-			log_warning("warning: GnuTLS %s on this machine cannot use SHA-384 keys; take --hmac 1, or install GnuTLS 3.8.11",
-				    gnutls_check_version(NULL));
+	if (old && !force) {
+		log_error("keyring %s has another key, " SERIAL
+			  ", under \"%s\": nvme-tls rotate gives the pair a new key without a gap, --force replaces this one",
+			  ring->name, (unsigned int)old, identity);
+		return EXIT_DIFFERENT;
 	}
-	return store_commit(path, kf);
+	placed->replaced = old;
+	ring_warn_of_hash(identity);
+	return change_put(c, identity, psk, old, &placed->serial);
+}
+
+static enum exit_code place_in_keyfile(keyfile *kf, const char *identity, const secret *psk,
+				       bool force, struct placed *placed)
+{
+	g_auto(keyfile_entry) entry = {0};
+
+	if (keyfile_get(kf, identity, &entry)) {
+		if (secret_equal(&entry.key.key, psk))
+			return EXIT_OK;
+		if (!force) {
+			log_error("the key file has another key under \"%s\": --force replaces it",
+				  identity);
+			return EXIT_DIFFERENT;
+		}
+		placed->line_replaced = true;
+	}
+	store_set(kf, identity, psk);
+	return EXIT_OK;
+}
+
+enum exit_code place_key(change *c, const struct ring *ring, const char *identity,
+			 const secret *psk, bool force, struct placed *placed)
+{
+	keyfile *kf = change_keyfile(c);
+	enum exit_code r = EXIT_OK;
+
+	*placed = (struct placed){0};
+	if (kf)
+		r = place_in_keyfile(kf, identity, psk, force, placed);
+	if (r == EXIT_OK && ring)
+		r = place_in_ring(c, ring, identity, psk, force, placed);
+	return r;
+}
+
+void place_print(const struct placed *placed)
+{
+	if (placed->there)
+		printf("there already as " SERIAL "\n", (unsigned int)placed->serial);
+	else if (placed->replaced)
+		printf("inserted as " SERIAL " in the place of " SERIAL "\n",
+		       (unsigned int)placed->serial, (unsigned int)placed->replaced);
+	else if (placed->serial)
+		printf("inserted as " SERIAL "\n", (unsigned int)placed->serial);
+	if (placed->line_replaced)
+		puts("the key file's other key of this identity is replaced");
+}
+
+void place_json(const struct placed *placed, struct json_object *out)
+{
+	if (placed->serial) {
+		json_add_serial(out, placed->serial);
+		json_object_object_add(out, "inserted", json_object_new_boolean(!placed->there));
+	}
+	if (placed->replaced)
+		json_object_object_add(out, "replaced", json_object_new_int(placed->replaced));
 }
 
 enum exit_code place_fits(const char *identity, const secret *psk)

@@ -2,24 +2,40 @@
 /* A derived key on its way to where it is used: the keyring, the key file, or both. */
 #pragma once
 
+#include <json-c/json.h>
+
 #include "common/interchange.h"
+#include "nvme-tls/change.h"
 #include "nvme-tls/options.h"
-#include "nvme-tls/ring.h"
 #include "nvme-tls/tool.h"
 
 /**
- * place_key() - put a derived key into keyring and key file.
- * @ring: the keyring, or NULL
- * @path: the key file, or NULL
- * @serial: set to the serial where there is a keyring
- *
- * The key file is written beside the old one first and put in place last, so that neither a full
- * disk nor a refusal of the kernel leaves the one changed and the other not.
- *
- * Return: EXIT_OK, or EXIT_FAILED after a message.
+ * struct placed - what place_key() found and did.
+ * @serial: of the key in the keyring; 0 without keyring
+ * @replaced: of the other key that had this identity, or 0
+ * @there: the keyring has these bytes already, under @serial, which a connection may have been told
+ * @line_replaced: the key file has another key under this identity
  */
-enum exit_code place_key(const struct ring *ring, const char *path, const char *identity,
-			 const secret *psk, key_serial *serial);
+struct placed {
+	key_serial serial, replaced;
+	bool there, line_replaced;
+};
+
+/**
+ * place_key() - put a derived key into the keyring and the key file of a change.
+ * @ring: the keyring that @c was opened with, or NULL
+ * @force: another key of the same identity may be replaced
+ *
+ * Return: EXIT_OK; EXIT_DIFFERENT or EXIT_FAILED after a message.
+ */
+enum exit_code place_key(change *c, const struct ring *ring, const char *identity,
+			 const secret *psk, bool force, struct placed *placed);
+
+/** place_print() - say "inserted as 0x…", and what was replaced; nothing without a keyring. */
+void place_print(const struct placed *placed);
+
+/** place_json() - the same as members of @out. */
+void place_json(const struct placed *placed, struct json_object *out);
 
 /**
  * place_fits() - whether a derived key can go under an identity: the hash says how long it is.

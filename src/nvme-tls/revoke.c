@@ -1,49 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nvme-tls revoke: take keys out of use. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/change.h"
 #include "nvme-tls/controllers.h"
 #include "nvme-tls/output.h"
-#include "nvme-tls/ring.h"
-#include "nvme-tls/store.h"
 
-/* What is to go: rows of the keyring, and identities in the key file. */
+/* What is to go: rows of the keyring, and lines of the key file. */
 struct targets {
 	GPtrArray *rows; /* of key_row, borrowed */
 	GPtrArray *identities; /* owned strings, each once */
+	GHashTable *known_rows, *known_identities; /* what is in there already */
 	bool missing;
 };
 
 static void add_identity(struct targets *t, const char *identity)
 {
-	if (!g_ptr_array_find_with_equal_func(t->identities, identity, g_str_equal, NULL))
-		g_ptr_array_add(t->identities, g_strdup(identity));
+	char *copy;
+
+	if (g_hash_table_contains(t->known_identities, identity))
+		return;
+	copy = g_strdup(identity);
+	g_hash_table_add(t->known_identities, copy);
+	g_ptr_array_add(t->identities, copy);
 }
 
 static void add_row(struct targets *t, key_row *row)
 {
-	if (!g_ptr_array_find(t->rows, row, NULL))
+	if (g_hash_table_add(t->known_rows, row))
 		g_ptr_array_add(t->rows, row);
 	add_identity(t, row->identity);
 }
 
-static bool in_keyfile(const keyfile *kf, const char *identity)
-{
-	for (size_t i = 0; kf && i < keyfile_lines(kf); i++) {
-		g_auto(keyfile_entry) entry = {0};
-
-		if (keyfile_line(kf, i, &entry) == KEYFILE_ENTRY &&
-		    strcmp(entry.identity, identity) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void add_word(struct targets *t, GPtrArray *rows, const keyfile *kf, const char *word,
+static void add_word(struct targets *t, GPtrArray *rows, keyfile *kf, const char *word,
 		     const char *keyring)
 {
 	key_serial serials[2];
@@ -63,7 +54,7 @@ static void add_word(struct targets *t, GPtrArray *rows, const keyfile *kf, cons
 			  word);
 		t->missing = true;
 	}
-	if (!found && !by_serial && in_keyfile(kf, word)) {
+	if (!found && !by_serial && kf && keyfile_has(kf, word)) {
 		add_identity(t, word);
 		found++;
 	}
@@ -77,40 +68,30 @@ static void add_word(struct targets *t, GPtrArray *rows, const keyfile *kf, cons
 static void add_pair(struct targets *t, GPtrArray *rows, const keyfile *kf, const char *host,
 		     const char *subsys, const char *keyring)
 {
-	guint before = t->identities->len;
+	bool found = false;
 
-	for (guint i = 0; i < rows->len; i++)
-		if (key_row_of_pair(g_ptr_array_index(rows, i), host, subsys))
+	for (guint i = 0; i < rows->len; i++) {
+		if (key_row_of_pair(g_ptr_array_index(rows, i), host, subsys)) {
 			add_row(t, g_ptr_array_index(rows, i));
+			found = true;
+		}
+	}
 	for (size_t i = 0; kf && i < keyfile_lines(kf); i++) {
 		g_auto(keyfile_entry) entry = {0};
 		g_auto(nvme_identity) id = {0};
 
 		if (keyfile_line(kf, i, &entry) == KEYFILE_ENTRY &&
 		    nvme_identity_split(entry.identity, &id, NULL) == 0 &&
-		    strcmp(id.hostnqn, host) == 0 && strcmp(id.subsysnqn, subsys) == 0)
+		    strcmp(id.hostnqn, host) == 0 && strcmp(id.subsysnqn, subsys) == 0) {
 			add_identity(t, entry.identity);
+			found = true;
+		}
 	}
-	if (t->identities->len == before) {
+	if (!found) {
 		log_error("keyring %s has no key for host %s and subsystem %s: nvme-tls list shows which there are",
 			  keyring, host, subsys);
 		t->missing = true;
 	}
-}
-
-static bool revoke_row(const struct ring *ring, const key_row *row)
-{
-	int r = key_invalidate(row->serial);
-
-	/* A key that is revoked or expired is out of use already; the kernel sweeps it soon. */
-	if (r < 0 && r != -ENOKEY && r != -EKEYREVOKED && r != -EKEYEXPIRED) {
-		g_autofree char *what = g_strdup_printf("cannot revoke key " SERIAL,
-							(unsigned int)row->serial);
-
-		ring_error(ring, what, r);
-		return false;
-	}
-	return true;
 }
 
 /* A key that is revoked but still in the key file of the boot is back after the next one. */
@@ -118,51 +99,78 @@ static void warn_of_keyfile(const struct targets *t, const options *o)
 {
 	g_autoptr(keyfile) kf = NULL;
 
-	if (o->keyfile || strcmp(o->keyring, ".nvme") != 0 ||
-	    keyfile_read(KEYFILE_DEFAULT, &kf) < 0)
+	if (strcmp(o->keyring, ".nvme") != 0 || keyfile_read(KEYFILE_DEFAULT, &kf) < 0)
 		return;
 	for (guint i = 0; i < t->identities->len; i++)
-		if (in_keyfile(kf, g_ptr_array_index(t->identities, i)))
+		if (keyfile_has(kf, g_ptr_array_index(t->identities, i)))
 			log_warning("warning: \"%s\" is still in " KEYFILE_DEFAULT
 				    " and comes back with the next boot: --keyfile " KEYFILE_DEFAULT
 				    " takes it out",
 				    (char *)g_ptr_array_index(t->identities, i));
 }
 
-static enum exit_code revoke_all(const struct ring *ring, const options *o, struct targets *t,
-				 keyfile *kf)
+static enum exit_code prepare(change *c, const struct targets *t)
 {
-	struct json_object *revoked = json_object_new_array();
-	enum exit_code r = EXIT_OK, committed;
+	keyfile *kf = change_keyfile(c);
 
+	for (guint i = 0; i < t->rows->len; i++) {
+		const key_row *row = g_ptr_array_index(t->rows, i);
+
+		if (change_drop(c, row->serial) != EXIT_OK)
+			return EXIT_FAILED;
+	}
 	for (guint i = 0; kf && i < t->identities->len; i++)
 		keyfile_remove(kf, g_ptr_array_index(t->identities, i));
-	if (store_prepare(o->keyfile, kf) != EXIT_OK) {
-		json_object_put(revoked);
-		return EXIT_FAILED;
-	}
+	return change_prepare(c);
+}
+
+static void print_text(const struct targets *t, keyfile *kf, const char *path)
+{
+	g_autofree char *clean_path = path ? output_clean(path) : NULL;
+
 	for (guint i = 0; i < t->rows->len; i++) {
 		const key_row *row = g_ptr_array_index(t->rows, i);
 		g_autofree char *clean = output_clean(row->identity);
-		struct json_object *key;
 
-		if (!revoke_row(ring, row)) {
-			r = EXIT_FAILED;
-			continue;
-		}
-		if (!o->json)
-			printf("revoked " SERIAL " %s\n", (unsigned int)row->serial, clean);
-		key = json_object_new_object();
+		printf("revoked " SERIAL " %s\n", (unsigned int)row->serial, clean);
+	}
+	for (guint i = 0; kf && i < t->identities->len; i++) {
+		const char *identity = g_ptr_array_index(t->identities, i);
+		g_autofree char *clean = output_clean(identity);
+
+		if (keyfile_has(kf, identity))
+			printf("taken out of %s: %s\n", clean_path, clean);
+	}
+}
+
+static void print_json(const struct targets *t, keyfile *kf, const char *path)
+{
+	g_autoptr(GHashTable) in_ring = g_hash_table_new(g_str_hash, g_str_equal);
+	struct json_list list = JSON_LIST_INIT;
+
+	for (guint i = 0; i < t->rows->len; i++) {
+		key_row *row = g_ptr_array_index(t->rows, i);
+		struct json_object *key = json_object_new_object();
+
+		g_hash_table_add(in_ring, row->identity);
 		json_add_serial(key, row->serial);
 		json_add_string(key, "identity", row->identity);
-		json_object_array_add(revoked, key);
+		if (kf && keyfile_has(kf, row->identity))
+			json_add_string(key, "keyfile", path);
+		json_list_add(&list, key);
 	}
-	committed = store_commit(o->keyfile, kf);
-	if (o->json)
-		json_print(revoked);
-	else
-		json_object_put(revoked);
-	return r != EXIT_OK ? r : committed;
+	for (guint i = 0; kf && i < t->identities->len; i++) {
+		const char *identity = g_ptr_array_index(t->identities, i);
+		struct json_object *key;
+
+		if (g_hash_table_contains(in_ring, identity))
+			continue;
+		key = json_object_new_object();
+		json_add_string(key, "identity", identity);
+		json_add_string(key, "keyfile", path);
+		json_list_add(&list, key);
+	}
+	json_list_end(&list);
 }
 
 int cmd_revoke(int argc, char **argv)
@@ -170,8 +178,15 @@ int cmd_revoke(int argc, char **argv)
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) rows = NULL, controllers = NULL, target_rows = g_ptr_array_new();
 	g_autoptr(GPtrArray) identities = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(keyfile) kf = NULL;
-	struct targets t = {.rows = target_rows, .identities = identities};
+	g_autoptr(GHashTable) known_identities = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GHashTable) known_rows = g_hash_table_new(NULL, NULL);
+	g_autoptr(change) c = NULL;
+	struct targets t = {
+		.rows = target_rows,
+		.identities = identities,
+		.known_rows = known_rows,
+		.known_identities = known_identities,
+	};
 	const char *host = NULL, *subsys = NULL;
 	struct ring ring;
 	enum exit_code r;
@@ -189,25 +204,32 @@ int cmd_revoke(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	r = ring_open(&o, &ring);
-	if (r == EXIT_OK && o.keyfile)
-		r = store_edit(o.keyfile, &kf);
 	if (r != EXIT_OK)
 		return r;
-	rows = ring_rows(&ring);
+	c = change_open(&ring, o.keyfile, false);
+	rows = c ? ring_rows(&ring) : NULL;
 	if (!rows)
 		return EXIT_FAILED;
 	for (int i = 1; i < argc; i++)
-		add_word(&t, rows, kf, argv[i], o.keyring);
+		add_word(&t, rows, change_keyfile(c), argv[i], o.keyring);
 	if (o.identity)
-		add_word(&t, rows, kf, o.identity, o.keyring);
+		add_word(&t, rows, change_keyfile(c), o.identity, o.keyring);
 	if (host)
-		add_pair(&t, rows, kf, host, subsys, o.keyring);
+		add_pair(&t, rows, change_keyfile(c), host, subsys, o.keyring);
 	if (t.missing)
 		return EXIT_MISSING;
 	controllers = controllers_read(SYSFS);
 	for (guint i = 0; i < t.rows->len; i++)
 		controllers_warn(controllers, ((key_row *)g_ptr_array_index(t.rows, i))->serial);
-	r = revoke_all(&ring, &o, &t, kf);
-	warn_of_keyfile(&t, &o);
+	r = prepare(c, &t);
+	if (r != EXIT_OK)
+		return r;
+	if (o.json)
+		print_json(&t, change_keyfile(c), o.keyfile);
+	else
+		print_text(&t, change_keyfile(c), o.keyfile);
+	r = change_commit(c);
+	if (r == EXIT_OK)
+		warn_of_keyfile(&t, &o);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <gnutls/gnutls.h>
 
 #include "common/log.h"
 #include "nvme-tls/output.h"
@@ -63,21 +64,6 @@ void ring_error(const struct ring *ring, const char *what, int err)
 	log_error("%s (keyring %s): %s%s", what, ring->name, key_strerror(err), next);
 }
 
-enum exit_code ring_put(const struct ring *ring, const char *identity, const secret *psk,
-			key_serial *serial)
-{
-	int r = keyring_add(ring->serial, ring->keytype, identity, psk);
-
-	if (r < 0) {
-		g_autofree char *what = g_strdup_printf("cannot insert \"%s\"", identity);
-
-		ring_error(ring, what, r);
-		return EXIT_FAILED;
-	}
-	*serial = r;
-	return EXIT_OK;
-}
-
 enum ring_state ring_compare(const struct ring *ring, const char *identity, const secret *psk,
 			     key_serial *serial, int *err)
 {
@@ -97,25 +83,26 @@ enum ring_state ring_compare(const struct ring *ring, const char *identity, cons
 	return secret_equal(&loaded, psk) ? RING_SAME : RING_DIFFERENT;
 }
 
-static key_row *row_new(const struct ring *ring, key_serial serial)
+static key_row *row_new(const struct ring *ring, key_serial serial, GHashTable *statuses)
 {
+	const key_status *status = g_hash_table_lookup(statuses, GINT_TO_POINTER(serial));
 	g_auto(key_info) info = {0};
-	g_auto(key_status) status = {0};
 	g_auto(secret) psk = SECRET_INIT;
 	key_row *row;
 	int r;
 
 	r = key_describe(serial, &info);
-	key_status_get(serial, &status);
 	/* A revoked key is no longer described, but still in /proc/keys. */
 	if (r == 0 ? strcmp(info.type, ring->keytype) != 0
-		   : !status.description || !(r == -EKEYREVOKED || r == -EKEYEXPIRED))
+		   : !status || !(r == -EKEYREVOKED || r == -EKEYEXPIRED))
 		return NULL;
-	row = key_row_new(serial, r == 0 ? info.description : status.description);
-	status.revoked |= r == -EKEYREVOKED;
-	status.expired |= r == -EKEYEXPIRED;
-	row->status = status;
-	memset(&status, 0, sizeof(status));
+	row = key_row_new(serial, r == 0 ? info.description : status->description);
+	if (status) {
+		row->status = *status;
+		row->status.description = NULL;
+	}
+	row->status.revoked |= r == -EKEYREVOKED;
+	row->status.expired |= r == -EKEYEXPIRED;
 	r = key_read_psk(serial, &psk);
 	row->length = r < 0 ? r : (int)psk.len;
 	return row;
@@ -124,6 +111,7 @@ static key_row *row_new(const struct ring *ring, key_serial serial)
 GPtrArray *ring_rows(const struct ring *ring)
 {
 	g_autoptr(GArray) serials = NULL;
+	g_autoptr(GHashTable) statuses = NULL;
 	GPtrArray *rows;
 	int r = keyring_keys(ring->serial, &serials);
 
@@ -131,12 +119,33 @@ GPtrArray *ring_rows(const struct ring *ring)
 		ring_error(ring, "cannot list the keys", r);
 		return NULL;
 	}
+	statuses = key_status_table();
 	rows = g_ptr_array_new_with_free_func((GDestroyNotify)key_row_free);
 	for (guint i = 0; i < serials->len; i++) {
-		key_row *row = row_new(ring, g_array_index(serials, key_serial, i));
+		key_row *row = row_new(ring, g_array_index(serials, key_serial, i), statuses);
 
 		if (row)
 			g_ptr_array_add(rows, row);
 	}
 	return rows;
+}
+
+GHashTable *ring_index(GPtrArray *rows)
+{
+	GHashTable *index = g_hash_table_new(g_str_hash, g_str_equal);
+
+	for (guint i = 0; i < rows->len; i++) {
+		key_row *row = g_ptr_array_index(rows, i);
+
+		if (key_row_usable(row) || !g_hash_table_contains(index, row->identity))
+			g_hash_table_replace(index, row->identity, row);
+	}
+	return index;
+}
+
+void ring_warn_of_hash(const char *identity)
+{
+	if (identity_hash(identity) == PSK_HASH_SHA384 && !gnutls_check_version("3.8.11"))
+		log_warning("warning: GnuTLS %s on this machine cannot use SHA-384 keys; take --hmac 1, or install GnuTLS 3.8.11",
+			    gnutls_check_version(NULL));
 }

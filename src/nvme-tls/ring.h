@@ -28,15 +28,6 @@ enum exit_code ring_open(const options *o, struct ring *ring);
 /** ring_error() - say that @what could not be done because of @err, and what to do next. */
 void ring_error(const struct ring *ring, const char *what, int err);
 
-/**
- * ring_put() - put a derived key into the keyring, in the place of one of the same identity.
- * @serial: set to its serial
- *
- * Return: EXIT_OK, or EXIT_FAILED after a message.
- */
-enum exit_code ring_put(const struct ring *ring, const char *identity, const secret *psk,
-			key_serial *serial);
-
 /** enum ring_state - ring_compare()'s answer. */
 enum ring_state { RING_NONE, RING_SAME, RING_DIFFERENT, RING_UNREADABLE };
 
@@ -49,9 +40,21 @@ enum ring_state ring_compare(const struct ring *ring, const char *identity, cons
 			     key_serial *serial, int *err);
 
 /**
- * ring_rows() - all keys of the type in the keyring.
+ * ring_rows() - all keys of the type in the keyring: one reading, which costs the same for each key
+ * of any number.
  *
  * Return: an array of struct key_row in the order of the keyring, to be freed by
  * g_ptr_array_unref(); NULL after a message.
  */
 GPtrArray *ring_rows(const struct ring *ring);
+
+/**
+ * ring_index() - find rows by identity.
+ *
+ * Return: identities to struct key_row, both borrowed from @rows; of several rows of an identity,
+ * one that is usable.
+ */
+GHashTable *ring_index(GPtrArray *rows);
+
+/** ring_warn_of_hash() - say so when GnuTLS on this machine cannot use a key of this identity. */
+void ring_warn_of_hash(const char *identity);

@@ -9,17 +9,15 @@
 #include "nvme-tls/output.h"
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
-#include "nvme-tls/store.h"
 
 /* A rotation on its way. */
 struct rotation {
 	struct ring ring;
 	const char *path; /* of the key file, NULL for none */
-	keyfile *kf;
+	change *change;
 	GPtrArray *old; /* key_row of the pair's retained keys, borrowed */
 	char *identity; /* the new one, owned */
 	secret psk; /* its key */
-	secret restored; /* the key that @identity had, to bring it back */
 	key_serial serial;
 };
 
@@ -27,11 +25,10 @@ typedef struct rotation rotation;
 
 static void rotation_clear(rotation *rot)
 {
-	keyfile_free(rot->kf);
+	change_free(rot->change);
 	g_ptr_array_unref(rot->old);
 	g_free(rot->identity);
 	secret_wipe(&rot->psk);
-	secret_wipe(&rot->restored);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(rotation, rotation_clear)
 
@@ -64,21 +61,23 @@ static bool keyfile_has_pair(const char *path, const options *o)
 /* The new key takes the line of the first old one; the others' lines go. */
 static void update_keyfile(struct rotation *rot, const options *o)
 {
+	keyfile *kf = change_keyfile(rot->change);
 	g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func(g_free);
 	g_auto(interchange_text) text = {0};
 
-	for (size_t i = 0; i < keyfile_lines(rot->kf); i++) {
+	for (size_t i = 0; i < keyfile_lines(kf); i++) {
 		char *identity;
 
-		if (line_of_pair(rot->kf, i, o, &identity))
+		if (line_of_pair(kf, i, o, &identity))
 			g_ptr_array_add(old, identity);
 	}
 	interchange_format(psk_hash_of_size(rot->psk.len), &rot->psk, &text);
-	keyfile_replace(rot->kf, old->len ? g_ptr_array_index(old, 0) : rot->identity,
-			rot->identity, &text);
-	for (guint i = 0; i < old->len; i++)
-		if (strcmp(g_ptr_array_index(old, i), rot->identity) != 0)
-			keyfile_remove(rot->kf, g_ptr_array_index(old, i));
+	keyfile_replace(kf, old->len ? g_ptr_array_index(old, 0) : rot->identity, rot->identity,
+			&text);
+	for (guint i = 1; i < old->len; i++)
+		if (strcmp(g_ptr_array_index(old, i), rot->identity) != 0 &&
+		    strcmp(g_ptr_array_index(old, i), g_ptr_array_index(old, 0)) != 0)
+			keyfile_remove(kf, g_ptr_array_index(old, i));
 }
 
 /* The retained keys of the pair, and of the best of them what the new one shall be like. */
@@ -111,81 +110,27 @@ static bool find_old(struct rotation *rot, GPtrArray *rows, options *o)
 	return true;
 }
 
-/* The old keys stay ours to revoke when the new one has taken their place in the keyring. */
-static enum exit_code keep_old(struct rotation *rot)
+/* The new key takes the place of the old ones, which are out of use then. */
+static enum exit_code prepare(struct rotation *rot, const options *o)
 {
-	for (guint i = 0; i < rot->old->len; i++) {
-		const key_row *row = g_ptr_array_index(rot->old, i);
-		int r = strcmp(row->identity, rot->identity) == 0
-				? key_read_psk(row->serial, &rot->restored)
-				: 0;
+	key_serial same;
+	enum exit_code r = EXIT_OK;
+	int err;
 
-		if (r == 0)
-			r = keyring_possess(row->serial);
-		if (r < 0) {
-			ring_error(&rot->ring,
-				   "cannot keep the old key until the new one is in place", r);
-			return EXIT_FAILED;
-		}
-	}
-	return EXIT_OK;
-}
-
-/* Take the new key out again, or put the old one of that identity back. */
-static void undo(struct rotation *rot)
-{
-	key_serial serial;
-
-	if (!rot->restored.len)
-		key_invalidate(rot->serial);
+	/* Done a second time, with --keydata, it is no other key and stays under its serial. */
+	if (ring_compare(&rot->ring, rot->identity, &rot->psk, &same, &err) == RING_SAME)
+		rot->serial = same;
 	else
-		ring_put(&rot->ring, rot->identity, &rot->restored, &serial);
-}
-
-static bool remove_old(struct rotation *rot)
-{
-	bool ok = true;
-
-	for (guint i = 0; i < rot->old->len; i++) {
+		r = change_put(rot->change, rot->identity, &rot->psk, same, &rot->serial);
+	for (guint i = 0; r == EXIT_OK && i < rot->old->len; i++) {
 		const key_row *row = g_ptr_array_index(rot->old, i);
-		int r;
 
-		/* A key type with updates keeps the key and exchanges its bytes. */
-		if (row->serial == rot->serial)
-			continue;
-		r = key_invalidate(row->serial);
-		if (r < 0 && r != -ENOKEY && r != -EKEYREVOKED && r != -EKEYEXPIRED) {
-			g_autofree char *what =
-				g_strdup_printf("the new key is in place, but the old one " SERIAL
-						" cannot be revoked",
-						(unsigned int)row->serial);
-
-			ring_error(&rot->ring, what, r);
-			ok = false;
-		}
+		if (row->serial != rot->serial)
+			r = change_drop(rot->change, row->serial);
 	}
-	return ok;
-}
-
-static enum exit_code rotate(struct rotation *rot, const options *o)
-{
-	enum exit_code r;
-
-	if (rot->kf) {
+	if (r == EXIT_OK && rot->path)
 		update_keyfile(rot, o);
-		r = store_prepare(rot->path, rot->kf);
-		if (r != EXIT_OK)
-			return r;
-	}
-	r = keep_old(rot);
-	if (r == EXIT_OK)
-		r = ring_put(&rot->ring, rot->identity, &rot->psk, &rot->serial);
-	if (r != EXIT_OK)
-		return r;
-	r = store_commit(rot->path, rot->kf);
-	if (r != EXIT_OK)
-		undo(rot);
-	return r;
+	return r == EXIT_OK ? change_prepare(rot->change) : r;
 }
 
 static void print(const struct rotation *rot, const options *o, const interchange *configured)
@@ -245,11 +190,12 @@ int cmd_rotate(int argc, char **argv)
 	if (!rot.path && strcmp(o.keyring, ".nvme") == 0 && keyfile_has_pair(KEYFILE_DEFAULT, &o))
 		rot.path = KEYFILE_DEFAULT;
 	r = ring_open(&o, &rot.ring);
-	/* The lock comes before the look at the keys: two rotations follow one another. */
-	if (r == EXIT_OK && rot.path)
-		r = store_edit(rot.path, &rot.kf);
 	if (r != EXIT_OK)
 		return r;
+	/* The lock comes before the look at the keys: two rotations follow one another. */
+	rot.change = change_open(&rot.ring, rot.path, true);
+	if (!rot.change)
+		return EXIT_FAILED;
 	rows = ring_rows(&rot.ring);
 	if (!rows)
 		return EXIT_FAILED;
@@ -262,14 +208,9 @@ int cmd_rotate(int argc, char **argv)
 	}
 	r = place_derive(&o, &configured, &rot.identity, &rot.psk);
 	if (r == EXIT_OK)
-		r = rotate(&rot, &o);
+		r = prepare(&rot, &o);
 	if (r != EXIT_OK)
 		return r;
 	print(&rot, &o, &configured);
-	/* The old keys go last: until the new one is known to somebody they are what there is. */
-	if (fflush(stdout) == EOF && !o.keydata) {
-		log_error("the new key is in place, but its configured PSK could not be printed, and cannot be had from the keyring: rotate once more");
-		return EXIT_FAILED;
-	}
-	return remove_old(&rot) ? EXIT_OK : EXIT_FAILED;
+	return change_commit(rot.change);
 }

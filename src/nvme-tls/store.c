@@ -3,6 +3,8 @@
 #include "nvme-tls/store.h"
 
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 
@@ -14,9 +16,42 @@ void store_warn(const keyfile *kf)
 		log_warning("warning: key file %s", problem);
 }
 
-enum exit_code store_edit(const char *path, keyfile **kf)
+/* What keyfile_read() and keyfile_edit() both can say. */
+static enum exit_code failed(const char *what, const char *path, int r)
 {
-	int r = keyfile_edit(path, kf);
+	switch (-r) {
+	case ENOLINK:
+		log_error("key file %s is a symbolic link to something that does not exist: make that, or mount it",
+			  path);
+		break;
+	case EFBIG:
+		log_error("%s is longer than the %d MiB of the longest key file", path,
+			  KEYFILE_MAX / (1024 * 1024));
+		break;
+	default:
+		log_error("cannot %s key file %s: %s", what, path, g_strerror(-r));
+		break;
+	}
+	return EXIT_FAILED;
+}
+
+enum exit_code store_read(const char *path, keyfile **kf)
+{
+	bool input = !path || strcmp(path, "-") == 0;
+	int r;
+
+	if (input && isatty(STDIN_FILENO))
+		log_info("reading keys from standard input; end with Ctrl-D");
+	r = input ? keyfile_read_fd(STDIN_FILENO, kf) : keyfile_read(path, kf);
+	if (r < 0)
+		return failed("read", input ? "standard input" : path, r);
+	store_warn(*kf);
+	return EXIT_OK;
+}
+
+enum exit_code store_edit(const char *path, bool create, keyfile **kf)
+{
+	int r = keyfile_edit(path, create, kf);
 
 	switch (-r) {
 	case 0:
@@ -29,15 +64,15 @@ enum exit_code store_edit(const char *path, keyfile **kf)
 	case ENOTSUP:
 		log_error("%s is no regular file, so no key file that can be changed", path);
 		break;
-	case EFBIG:
-		log_error("%s is longer than any key file", path);
-		break;
 	case ENOENT:
-		log_error("cannot make key file %s: its folder is not there: mkdir it first", path);
+		if (create)
+			log_error("cannot make key file %s: its folder is not there: mkdir it first",
+				  path);
+		else
+			log_error("there is no key file %s", path);
 		break;
 	default:
-		log_error("cannot open key file %s: %s", path, g_strerror(-r));
-		break;
+		return failed("open", path, r);
 	}
 	return EXIT_FAILED;
 }
@@ -56,7 +91,11 @@ enum exit_code store_prepare(const char *path, keyfile *kf)
 
 	if (r == 0)
 		return EXIT_OK;
-	log_error("cannot write key file %s: %s; the old one is as it was", path, g_strerror(-r));
+	if (r == -EFBIG)
+		log_error("key file %s would be longer than %d MiB, which no reader takes", path,
+			  KEYFILE_MAX / (1024 * 1024));
+	else
+		log_error("cannot write key file %s: %s", path, g_strerror(-r));
 	return EXIT_FAILED;
 }
 
@@ -66,6 +105,6 @@ enum exit_code store_commit(const char *path, keyfile *kf)
 
 	if (r == 0)
 		return EXIT_OK;
-	log_error("cannot replace key file %s: %s; the old one is as it was", path, g_strerror(-r));
+	log_error("cannot replace key file %s: %s", path, g_strerror(-r));
 	return EXIT_FAILED;
 }

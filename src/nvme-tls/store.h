@@ -5,8 +5,11 @@
 #include "common/keyfile.h"
 #include "nvme-tls/tool.h"
 
+/** store_read() - keyfile_read() with messages; "-" or NULL is standard input. */
+enum exit_code store_read(const char *path, keyfile **kf);
+
 /** store_edit() - keyfile_edit() with messages. Return: EXIT_OK or EXIT_FAILED. */
-enum exit_code store_edit(const char *path, keyfile **kf);
+enum exit_code store_edit(const char *path, bool create, keyfile **kf);
 
 /** store_set() - keyfile_set() of a derived key, its hash in the interchange format by length. */
 void store_set(keyfile *kf, const char *identity, const secret *psk);

@@ -98,6 +98,8 @@ const struct option_row option_rows[] = {
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), ROTATE, "FILE|-|KEY",
 	 "The new configured PSK (default: a random one); - is standard input"},
 	{"insert", 'i', OPTION_FLAG, IN(insert), GEN, NULL, "Put the derived key into the keyring"},
+	{"force", 0, OPTION_FLAG, IN(force), GEN | INSERT, NULL,
+	 "Replace another key of the same identity"},
 	{"compat", 'C', OPTION_ERA, IN(derivation), GEN | CHECK | INSERT | ROTATE, "ERA",
 	 "Derive as an older nvme-cli does: 2.11 (default; 2.11 to 2.15), 2.7 (2.7 to 2.10), "
 	 "or 2.7-openssl3.0 or 2.11-openssl3.0 with OpenSSL 3.0"},

@@ -19,7 +19,7 @@ static size_t entries_of(const keyfile *kf, const char *identity)
 		g_auto(keyfile_entry) entry = {0};
 		enum keyfile_kind kind = keyfile_line(kf, i, &entry);
 
-		if ((kind == KEYFILE_ENTRY) != (entry.identity != NULL) ||
+		if ((kind == KEYFILE_ENTRY || kind == KEYFILE_CHAP) != (entry.identity != NULL) ||
 		    (kind == KEYFILE_BAD) != (entry.why != NULL))
 			abort();
 		n += kind == KEYFILE_ENTRY && strcmp(entry.identity, identity) == 0;
@@ -31,13 +31,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autoptr(keyfile) kf = keyfile_parse((const char *)data, size);
 	const interchange_text text = {KEY};
-	size_t before = keyfile_lines(kf);
+	g_autoptr(keyfile) with = NULL, without = NULL;
+	g_auto(keyfile_entry) last = {0};
+	size_t lines = keyfile_lines(kf), entries = entries_of(kf, IDENTITY);
 
-	entries_of(kf, IDENTITY);
-	keyfile_set(kf, IDENTITY, &text);
-	if (entries_of(kf, IDENTITY) != 1 || keyfile_lines(kf) > before + 1)
+	if (keyfile_get(kf, IDENTITY, &last) != (entries > 0))
 		abort();
-	if (keyfile_remove(kf, IDENTITY) != 1 || entries_of(kf, IDENTITY) != 0)
+	keyfile_set(kf, IDENTITY, &text);
+	with = keyfile_preview(kf);
+	if (entries_of(with, IDENTITY) != 1 || keyfile_lines(with) > lines + 1)
+		abort();
+	keyfile_remove(kf, IDENTITY);
+	without = keyfile_preview(kf);
+	if (keyfile_has(without, IDENTITY) || keyfile_lines(without) > lines)
 		abort();
 	return 0;
 }

@@ -90,7 +90,7 @@ static void put(const char *identity, const char *key)
 	g_autoptr(keyfile) kf = NULL;
 	interchange_text text = {0};
 
-	assert_int_equal(keyfile_edit(path, &kf), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
 	g_strlcpy(text.s, key, sizeof(text.s));
 	keyfile_set(kf, identity, &text);
 	assert_int_equal(keyfile_prepare(kf), 0);
@@ -171,7 +171,7 @@ static void new_identity_takes_the_line_of_the_old_one(void **state)
 	assert_true(g_file_set_contents(path,
 					"# a\n" ID_A " " KEY_1 "\n# b\n" ID_B " " KEY_1 "\n# end\n",
 					-1, NULL));
-	assert_int_equal(keyfile_edit(path, &kf), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
 	keyfile_replace(kf, ID_A, ID_B, &text);
 	assert_int_equal(keyfile_prepare(kf), 0);
 	assert_int_equal(keyfile_commit(kf), 0);
@@ -186,8 +186,8 @@ static void removal_takes_that_identity_only(void **state)
 					"NVMe0R01 nqn.h nqn.aa " KEY_1 "\n" ID_A " " KEY_1
 					"\n# " ID_A " " KEY_1 "\n",
 					-1, NULL));
-	assert_int_equal(keyfile_edit(path, &kf), 0);
-	assert_int_equal(keyfile_remove(kf, ID_A), 1);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
+	assert_true(keyfile_remove(kf, ID_A));
 	assert_int_equal(keyfile_prepare(kf), 0);
 	assert_int_equal(keyfile_commit(kf), 0);
 	content_is("NVMe0R01 nqn.h nqn.aa " KEY_1 "\n# " ID_A " " KEY_1 "\n");
@@ -198,14 +198,14 @@ static void change_that_is_not_committed_changes_nothing(void **state)
 	g_autoptr(keyfile) kf = NULL;
 	interchange_text text = {KEY_1};
 
-	assert_int_equal(keyfile_edit(path, &kf), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
 	keyfile_set(kf, ID_A, &text);
 	assert_int_equal(keyfile_prepare(kf), 0);
 	g_clear_pointer(&kf, keyfile_free);
 	assert_int_equal(files_in_dir(), 0);
 
 	put(ID_B, KEY_1);
-	assert_int_equal(keyfile_edit(path, &kf), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
 	keyfile_set(kf, ID_A, &text);
 	assert_int_equal(keyfile_prepare(kf), 0);
 	g_clear_pointer(&kf, keyfile_free);
@@ -220,7 +220,7 @@ static void full_disk_leaves_the_old_file_whole(void **state)
 	struct rlimit before, small;
 
 	put(ID_A, KEY_1);
-	assert_int_equal(keyfile_edit(path, &kf), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
 	keyfile_set(kf, ID_B, &text);
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -314,7 +314,7 @@ static void folder_is_no_key_file(void **state)
 {
 	g_autoptr(keyfile) kf = NULL;
 
-	assert_int_equal(keyfile_edit(dir, &kf), -ENOTSUP);
+	assert_int_equal(keyfile_edit(dir, true, &kf), -ENOTSUP);
 	assert_int_equal(keyfile_read(dir, &kf), -EISDIR);
 }
 
