@@ -97,7 +97,7 @@ static enum exit_code check_file(const options *o, const keyfile *kf)
 		key_serial serial;
 		int err;
 
-		if (kind == KEYFILE_BLANK ||
+		if (kind == KEYFILE_BLANK || kind == KEYFILE_CHAP ||
 		    (o->identity && g_strcmp0(entry.identity, o->identity) != 0))
 			continue;
 		shown++;
