@@ -82,37 +82,58 @@ static int handshake(struct connection *c, int fd)
 	return r;
 }
 
+static ssize_t push(gnutls_transport_ptr_t ptr, const void *bytes, size_t len)
+{
+	return send((int)(intptr_t)ptr, bytes, len, MSG_NOSIGNAL);
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *bytes, size_t len)
+{
+	return recv((int)(intptr_t)ptr, bytes, len, MSG_DONTWAIT);
+}
+
+/* The session's own functions end with the handshake: what they are told to send is sent by steps. */
+static void take_over(gnutls_session_t tls, int fd)
+{
+	gnutls_transport_set_ptr(tls, (gnutls_transport_ptr_t)(intptr_t)fd);
+	gnutls_transport_set_push_function(tls, push);
+	gnutls_transport_set_pull_function(tls, pull);
+}
+
+/* Return: as gnutls_record_recv(). What GnuTLS does not accept is answered by the alert for it. */
+static ssize_t receive(gnutls_session_t tls, int fd, char *bytes, size_t size)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+	ssize_t n;
+
+	do
+		n = gnutls_record_recv(tls, bytes, size);
+	while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && poll(&p, 1, TIMEOUT_MS) > 0));
+	if (n < 0 && gnutls_error_is_fatal((int)n) && n != GNUTLS_E_PREMATURE_TERMINATION &&
+	    n != GNUTLS_E_PULL_ERROR)
+		gnutls_alert_send_appropriate(tls, (int)n);
+	return n;
+}
+
 static void echo(gnutls_session_t tls, int fd)
 {
 	char bytes[4096];
 	ssize_t n;
 
-	for (;;) {
-		struct pollfd p = {fd, POLLIN, 0};
-
-		n = gnutls_record_recv(tls, bytes, sizeof(bytes));
-		if (n == GNUTLS_E_AGAIN && poll(&p, 1, TIMEOUT_MS) > 0)
-			continue;
-		if (n <= 0)
-			break;
+	while ((n = receive(tls, fd, bytes, sizeof(bytes))) > 0)
 		gnutls_record_send(tls, bytes, (size_t)n);
-		gnutls_record_send(tls, NULL, 0);
-	}
-	gnutls_bye(tls, GNUTLS_SHUT_WR);
+	if (n == 0 || n == GNUTLS_E_AGAIN)
+		gnutls_bye(tls, GNUTLS_SHUT_WR);
 }
 
 static void say(gnutls_session_t tls, int fd)
 {
 	static const char text[] = "through TLS\n";
-	struct pollfd p = {fd, POLLIN, 0};
 	char bytes[256];
 	ssize_t n;
 
 	gnutls_record_send(tls, text, sizeof(text) - 1);
-	gnutls_record_send(tls, NULL, 0);
-	while ((n = gnutls_record_recv(tls, bytes, sizeof(bytes))) == GNUTLS_E_AGAIN)
-		if (poll(&p, 1, TIMEOUT_MS) <= 0)
-			break;
+	n = receive(tls, fd, bytes, sizeof(bytes));
 	printf("%.*s", n > 0 ? (int)n : 0, bytes);
 	gnutls_bye(tls, GNUTLS_SHUT_WR);
 }
@@ -151,10 +172,11 @@ static int serve(int fd)
 	printf("status %d sent %d received %d descriptors %d: %s: %s\n", status, o->alert_sent,
 	       tls ? (int)gnutls_alert_get(tls) : -1, descriptors(),
 	       cause_info(r == -ETIMEDOUT ? CAUSE_PEER_STALLED : o->cause)->sentence, o->detail);
-	if (r == 0)
-		(as_client ? say : echo)(session_gnutls(c.s), fd);
-	else
-		drain(fd);
+	if (r == 0) {
+		take_over(tls, fd);
+		(as_client ? say : echo)(tls, fd);
+	}
+	drain(fd);
 	session_free(c.s);
 	g_free(c.asked);
 	close(fd);
