@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <keyutils.h>
 
 /* Keys of a keyring that are read in one go. */
@@ -25,6 +26,73 @@ unsigned int key_serial_parse(const char *word, key_serial serials[2])
 	return n;
 }
 
+/* What lets another user put keys into a keyring, now or after a chmod. */
+#define CHANGE_BY_OTHERS                                                                 \
+	(KEY_GRP_WRITE | KEY_GRP_LINK | KEY_GRP_SETATTR | KEY_OTH_WRITE | KEY_OTH_LINK | \
+	 KEY_OTH_SETATTR)
+
+static bool is_ours_alone(const key_info *info)
+{
+	return (info->uid == 0 || info->uid == geteuid()) && !(info->perm & CHANGE_BY_OTHERS);
+}
+
+int keyring_check(key_serial keyring)
+{
+	g_auto(key_info) info = {0};
+	int r = key_describe(keyring, &info);
+
+	if (r < 0)
+		return r == -ENOKEY ? -ENOENT : r;
+	if (strcmp(info.type, "keyring") != 0)
+		return -ENOTDIR;
+	return is_ours_alone(&info) ? 0 : -EPERM;
+}
+
+/*
+ * Takes @serial for the keyring @name if it is one. A description may hold a line break, and so a
+ * line of /proc/keys may be forged: it only says which serials are worth a question.
+ */
+static int consider(key_serial serial, const char *name, int found)
+{
+	g_auto(key_info) info = {0};
+
+	if (serial == found || key_describe(serial, &info) < 0 ||
+	    strcmp(info.type, "keyring") != 0 || strcmp(info.description, name) != 0)
+		return found;
+	if (!is_ours_alone(&info))
+		return found == -ENOENT ? -EPERM : found;
+	return found > 0 || found == -ENOTUNIQ ? -ENOTUNIQ : serial;
+}
+
+/*
+ * What we have in our session comes first. Other users' keyrings of that name are passed over, else
+ * they could take ours away.
+ */
+static int find_by_name(const char *name)
+{
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = NULL;
+	int found = -ENOENT;
+	long own;
+
+	if (!*name)
+		return -EINVAL;
+	own = keyctl_search(KEY_SPEC_SESSION_KEYRING, "keyring", name, 0);
+	if (own > 0 && keyring_check((key_serial)own) == 0)
+		return (int)own;
+	if (!g_file_get_contents("/proc/keys", &text, NULL, NULL))
+		return -ENOENT;
+	lines = g_strsplit(text, "\n", -1);
+	for (char **line = lines; *line; line++) {
+		g_auto(key_status) status = {0};
+		int serial = strstr(*line, name) ? key_status_parse(*line, &status) : 0;
+
+		if (serial > 0)
+			found = consider(serial, name, found);
+	}
+	return found;
+}
+
 /* The keyring that a serial means; -ENOENT when there is no such key at all. */
 static int find_by_serial(const char *word)
 {
@@ -33,13 +101,12 @@ static int find_by_serial(const char *word)
 	int r = -ENOENT;
 
 	for (unsigned int i = 0; i < n; i++) {
-		g_auto(key_info) info = {0};
-		int one = key_describe(serials[i], &info);
+		int one = keyring_check(serials[i]);
 
-		if (one == 0 && strcmp(info.type, "keyring") == 0)
+		if (one == 0)
 			return serials[i];
-		if (one != -ENOKEY && r == -ENOENT)
-			r = one == 0 ? -ENOTDIR : one;
+		if (r == -ENOENT)
+			r = one;
 	}
 	return r;
 }
@@ -65,17 +132,6 @@ static int find_special(const char *name)
 	return -EINVAL;
 }
 
-static int find_by_name(const char *name)
-{
-	key_serial serial = *name ? find_key_by_type_and_desc("keyring", name, 0) : -1;
-
-	if (!*name)
-		return -EINVAL;
-	if (serial >= 0)
-		return serial;
-	return errno == ENOKEY ? -ENOENT : -errno;
-}
-
 int keyring_find(const char *name)
 {
 	int r;
@@ -87,6 +143,22 @@ int keyring_find(const char *name)
 	r = find_by_serial(name);
 	/* What is no serial of today's is a name: one in hex digits is as good as another. */
 	return r == -ENOENT ? find_by_name(name) : r;
+}
+
+const char *keyring_find_strerror(int err)
+{
+	switch (-err) {
+	case ENOENT:
+		return "there is none of that name";
+	case EPERM:
+		return "other users own it, or may write to it, link it or change its permissions: take one that is root's alone (keyctl setperm)";
+	case ENOTUNIQ:
+		return "there are several of that name: name it by its serial, which /proc/keys shows";
+	case EINVAL:
+		return "that is neither a name nor a serial";
+	default:
+		return key_strerror(err);
+	}
 }
 
 int keyring_possess(key_serial keyring)
@@ -104,6 +176,11 @@ int keyring_possess(key_serial keyring)
 int keyring_session_private(void)
 {
 	return keyctl_join_session_keyring(NULL) < 0 ? -errno : 0;
+}
+
+int keyring_session_clear(void)
+{
+	return keyctl_clear(KEY_SPEC_SESSION_KEYRING) < 0 ? -errno : 0;
 }
 
 int keyring_link_session(key_serial keyring)

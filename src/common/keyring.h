@@ -24,14 +24,31 @@ typedef int32_t key_serial;
 unsigned int key_serial_parse(const char *word, key_serial serials[2]);
 
 /**
- * keyring_find() - the serial of a keyring.
+ * keyring_find() - the serial of a keyring that is root's, or the caller's, alone.
  * @name: ".nvme" and the like as /proc/keys shows it, "%:NAME", a serial as key_serial_parse() takes
  *	it, or as in keyctl(1) "@s" for the session's keyring, "@u" the user's, "@us" the user's session
  *
- * Return: the serial; -ENOENT when there is no such keyring; -EINVAL when the name is none; -ENOTDIR
- * when the serial is that of a key; -EKEYREVOKED and -EACCES as the kernel says.
+ * Any user may give a keyring any name that does not begin with a dot, so neither a name nor a serial,
+ * which is used again one day, proves anything: keyrings that another user owns, or that another
+ * user may write to, link or change the permissions of, are passed over. Of several of a name the one
+ * in the caller's session counts. What begins with @ is the caller's by itself.
+ *
+ * Return: the serial; -ENOENT when there is no such keyring; -EPERM when there are only such that
+ * are not ours alone; -ENOTUNIQ when several are; -EINVAL when the name is none; -ENOTDIR when the
+ * serial is that of a key; -EKEYREVOKED and -EACCES as the kernel says. keyring_find_strerror() puts
+ * them into words.
  */
 int keyring_find(const char *name);
+
+/** keyring_find_strerror() - what an error of keyring_find() means to a person, static. */
+const char *keyring_find_strerror(int err);
+
+/**
+ * keyring_check() - may nobody but root and the caller put keys into @keyring?
+ *
+ * Return: 0; -EPERM when somebody else may; -ENOENT; -ENOTDIR; -EKEYREVOKED, -EACCES.
+ */
+int keyring_check(key_serial keyring);
 
 /**
  * keyring_possess() - make this process possess a keyring and the keys in it, or a single key.
@@ -53,6 +70,9 @@ int keyring_possess(key_serial keyring);
  * Return: 0 or a negative errno.
  */
 int keyring_session_private(void);
+
+/** keyring_session_clear() - take out all that is linked into it. Return: 0 or a negative errno. */
+int keyring_session_clear(void);
 
 /**
  * keyring_link_session() - link @keyring into this process's session keyring.

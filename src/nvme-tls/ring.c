@@ -34,6 +34,8 @@ enum exit_code ring_open(const options *o, struct ring *ring)
 	else if (r == -EINVAL)
 		log_error("keyring \"%s\" is neither a name nor a serial; @s and @u are the session's and the user's",
 			  ring->name);
+	else if (ring->serial == -EPERM || ring->serial == -ENOTUNIQ)
+		log_error("keyring \"%s\": %s", ring->name, keyring_find_strerror(ring->serial));
 	else
 		ring_error(ring, "cannot open the keyring", r);
 	return EXIT_FAILED;

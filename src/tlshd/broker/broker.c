@@ -387,7 +387,7 @@ static int start(struct broker *b)
 	b->waiting = epoll_create1(EPOLL_CLOEXEC);
 	if (b->waiting < 0)
 		return fatal("epoll", -errno);
-	r = keys_open(&b->keys, b->settings->keyrings);
+	r = keys_open(&b->keys, "psk", b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
 	tls_module_need(-1);

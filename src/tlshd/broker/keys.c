@@ -18,12 +18,19 @@ static const char *const kernel_keyrings[] = {".nvme", ".nfs", ".nfsd"};
 /* Keyrings whose keys are indexed at a time. */
 #define INDEXES_MAX 64
 
+/* A keyring that the configuration names. */
+struct named {
+	char *name;
+	key_serial serial; /* 0 while there is none that may be used */
+	int error; /* why: that of keyring_find(), which the log has been told */
+};
+
 struct keys {
-	char **names; /* of the configuration */
+	const char *type; /* of the keys: psk */
 	GHashTable *linked; /* keyrings in our session keyring */
 	GHashTable *indexes; /* keyring to struct keyindex */
 	GArray *own; /* serials of kernel_keyrings, as far as they exist */
-	GArray *configured; /* serials of names, as far as they exist */
+	GArray *configured; /* of struct named */
 	uint64_t looked_at; /* usec, monotonic */
 };
 
@@ -39,6 +46,20 @@ static void link_keyring(struct keys *k, key_serial keyring, const char *name)
 			    key_strerror(r));
 }
 
+/* The log hears of a keyring that may not be used once, not at each look for it. */
+static void find_named(struct keys *k, struct named *n)
+{
+	int r = keyring_find(n->name);
+
+	n->serial = MAX(r, 0);
+	if (r < 0 && r != n->error)
+		log_warning("keyring \"%s\" of [authenticate] keyrings is not used: %s", n->name,
+			    keyring_find_strerror(r));
+	n->error = MIN(r, 0);
+	if (n->serial)
+		link_keyring(k, n->serial, n->name);
+}
+
 /* Finds the keyrings that have appeared since; not more often than once a second. */
 static void find_keyrings(struct keys *k, bool now_please)
 {
@@ -51,7 +72,6 @@ static void find_keyrings(struct keys *k, bool now_please)
 		return;
 	k->looked_at = t;
 	g_array_set_size(k->own, 0);
-	g_array_set_size(k->configured, 0);
 	for (size_t i = 0; i < G_N_ELEMENTS(kernel_keyrings); i++) {
 		key_serial serial = keyring_find(kernel_keyrings[i]);
 
@@ -60,18 +80,8 @@ static void find_keyrings(struct keys *k, bool now_please)
 		link_keyring(k, serial, kernel_keyrings[i]);
 		g_array_append_val(k->own, serial);
 	}
-	for (char **name = k->names; name && *name; name++) {
-		key_serial serial = keyring_find(*name);
-
-		if (serial <= 0) {
-			log_warning("keyring \"%s\" of [authenticate] keyrings: %s", *name,
-				    serial == -ENOENT ? "there is none of that name"
-						      : key_strerror(serial));
-			continue;
-		}
-		link_keyring(k, serial, *name);
-		g_array_append_val(k->configured, serial);
-	}
+	for (guint i = 0; i < k->configured->len; i++)
+		find_named(k, &g_array_index(k->configured, struct named, i));
 }
 
 static int lookup_in(struct keys *k, key_serial keyring, const char *identity, uint64_t since)
@@ -83,7 +93,7 @@ static int lookup_in(struct keys *k, key_serial keyring, const char *identity, u
 		/* Keyrings come and go with modules and namespaces: start afresh now and then. */
 		if (g_hash_table_size(k->indexes) >= INDEXES_MAX)
 			g_hash_table_remove_all(k->indexes);
-		index = keyindex_new(keyring, "psk");
+		index = keyindex_new(keyring, k->type);
 		g_hash_table_insert(k->indexes, GINT_TO_POINTER(keyring), index);
 	}
 	r = keyindex_lookup(index, identity, since);
@@ -92,12 +102,33 @@ static int lookup_in(struct keys *k, key_serial keyring, const char *identity, u
 	return r;
 }
 
-static int lookup_in_all(struct keys *k, const GArray *keyrings, const char *identity,
-			 uint64_t since)
+/* Those of the kernel's own. */
+static int lookup_in_own(struct keys *k, const char *identity, uint64_t since)
 {
-	for (guint i = 0; i < keyrings->len; i++) {
-		int r = lookup_in(k, g_array_index(keyrings, key_serial, i), identity, since);
+	for (guint i = 0; i < k->own->len; i++) {
+		int r = lookup_in(k, g_array_index(k->own, key_serial, i), identity, since);
 
+		if (r != -ENOKEY)
+			return r;
+	}
+	return -ENOKEY;
+}
+
+/*
+ * Those of the configuration. Each is checked again, because its owner can revoke it or open it to
+ * others, and a revoked keyring's serial may be another user's next.
+ */
+static int lookup_in_configured(struct keys *k, const char *identity, uint64_t since)
+{
+	for (guint i = 0; i < k->configured->len; i++) {
+		struct named *n = &g_array_index(k->configured, struct named, i);
+		int r;
+
+		if (!n->serial || keyring_check(n->serial) < 0)
+			find_keyrings(k, false);
+		if (!n->serial || keyring_check(n->serial) < 0)
+			continue;
+		r = lookup_in(k, n->serial, identity, since);
 		if (r != -ENOKEY)
 			return r;
 	}
@@ -107,9 +138,9 @@ static int lookup_in_all(struct keys *k, const GArray *keyrings, const char *ide
 static int lookup(struct keys *k, key_serial keyring, const char *identity, uint64_t since)
 {
 	int r = keyring ? lookup_in(k, keyring, identity, since)
-			: lookup_in_all(k, k->own, identity, since);
+			: lookup_in_own(k, identity, since);
 
-	return r == -ENOKEY ? lookup_in_all(k, k->configured, identity, since) : r;
+	return r == -ENOKEY ? lookup_in_configured(k, identity, since) : r;
 }
 
 /* A keyring that got the serial of one that is gone looks linked and is not: hence twice. */
@@ -186,14 +217,26 @@ void keys_use_keyring(struct keys *k, key_serial keyring)
 		link_keyring(k, keyring, "of the request");
 }
 
+static void named_clear(void *named)
+{
+	g_free(((struct named *)named)->name);
+}
+
 void keys_configure(struct keys *k, char **names)
 {
-	g_strfreev(k->names);
-	k->names = g_strdupv(names);
+	/* What the configuration names no longer is readable no longer. */
+	keyring_session_clear();
+	g_hash_table_remove_all(k->linked);
+	g_array_set_size(k->configured, 0);
+	for (char **name = names; name && *name; name++) {
+		struct named n = {.name = g_strdup(*name)};
+
+		g_array_append_val(k->configured, n);
+	}
 	find_keyrings(k, true);
 }
 
-int keys_open(struct keys **out, char **names)
+int keys_open(struct keys **out, const char *type, char **names)
 {
 	struct keys *k;
 	int r = keyring_session_private();
@@ -201,10 +244,12 @@ int keys_open(struct keys **out, char **names)
 	if (r < 0)
 		return r;
 	*out = k = g_new0(struct keys, 1);
+	k->type = type;
 	k->linked = g_hash_table_new(NULL, NULL);
 	k->indexes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)keyindex_free);
 	k->own = g_array_new(FALSE, FALSE, sizeof(key_serial));
-	k->configured = g_array_new(FALSE, FALSE, sizeof(key_serial));
+	k->configured = g_array_new(FALSE, FALSE, sizeof(struct named));
+	g_array_set_clear_func(k->configured, named_clear);
 	keys_configure(k, names);
 	return 0;
 }
@@ -217,7 +262,6 @@ void keys_close(struct keys *k)
 	g_hash_table_destroy(k->indexes);
 	g_array_unref(k->own);
 	g_array_unref(k->configured);
-	g_strfreev(k->names);
 	g_free(k);
 }
 

@@ -11,24 +11,26 @@
  * struct keys - the keyrings that are linked into our session keyring, and their indexes.
  *
  * Besides the keyring of a request these are the kernel's own (.nvme, .nfs, .nfsd), as soon as
- * they exist, and those that the configuration names.
+ * they exist, and those that the configuration names, as long as they are root's alone: see
+ * keyring_find(). One that may not be used is named in the log.
  */
 struct keys;
 
 /**
  * keys_open() - leave the session keyring that we were started with for a private one, and link
  * what exists.
+ * @type: of the keys, "psk"; kept
  * @names: [authenticate] keyrings, names and serials, NULL-terminated; copied
  * @out: set on success, to be freed by keys_close()
  *
  * Return: 0 or a negative errno.
  */
-int keys_open(struct keys **out, char **names);
+int keys_open(struct keys **out, const char *type, char **names);
 
 /** keys_close() - NULL is fine. */
 void keys_close(struct keys *k);
 
-/** keys_configure() - the configuration has changed: look for all keyrings anew. */
+/** keys_configure() - the configuration has changed: leave all keyrings, and look for them anew. */
 void keys_configure(struct keys *k, char **names);
 
 /** keys_use_keyring() - a request comes with @keyring; 0 when it does not say. */
