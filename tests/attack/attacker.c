@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A worker that a peer has taken over, in a tlshd of its own that is never installed: the linker
- * leads sandbox_worker() and session_new() through here. TLSHD_ATTACK says what it tries, once,
+ * leads sandbox_enter() and session_new() through here. TLSHD_ATTACK says what it tries, once,
  * with its first job from number 7 on; TLSHD_ATTACK_FLAG is a file that makes it once; the number
  * of a key that it was not given is in TLSHD_ATTACK_KEY.
  */
@@ -28,8 +28,8 @@
 
 #define FIRST_JOB 7
 
-int __real_sandbox_worker(void);
-int __wrap_sandbox_worker(void);
+int __real_sandbox_enter(const struct role *role);
+int __wrap_sandbox_enter(const struct role *role);
 struct session *__real_session_new(const struct session_params *params);
 struct session *__wrap_session_new(const struct session_params *params);
 
@@ -220,13 +220,14 @@ static void send_messages(uint32_t job)
 	}
 }
 
-int __wrap_sandbox_worker(void)
+int __wrap_sandbox_enter(const struct role *role)
 {
 	const char *flag = getenv("TLSHD_ATTACK_FLAG"), *serial = getenv("TLSHD_ATTACK_KEY");
 	int fd;
 
 	attack = getenv("TLSHD_ATTACK");
-	if (attack && flag && (fd = open(flag, O_CREAT | O_EXCL | O_WRONLY, 0600)) >= 0) {
+	if (role == &role_worker && attack && flag &&
+	    (fd = open(flag, O_CREAT | O_EXCL | O_WRONLY, 0600)) >= 0) {
 		close(fd);
 		mine = true;
 		sock = find_sock();
@@ -235,7 +236,7 @@ int __wrap_sandbox_worker(void)
 		if (strcmp(attack, "calls") == 0)
 			try_with_every_call();
 	}
-	return __real_sandbox_worker();
+	return __real_sandbox_enter(role);
 }
 
 struct session *__wrap_session_new(const struct session_params *params)

@@ -17,7 +17,9 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,7 +50,7 @@ static void log_to_parent(int priority, const char *line)
 typedef bool child_work(void *ctx);
 
 /* Return: the child's lines, one after the other. */
-static char *in_child(int (*enter)(void), child_work *work, void *ctx)
+static char *in_child(const struct role *role, child_work *work, void *ctx)
 {
 	g_autoptr(GString) lines = g_string_new(NULL);
 	char line[1024];
@@ -64,7 +66,7 @@ static char *in_child(int (*enter)(void), child_work *work, void *ctx)
 		close(fd[0]);
 		report = fd[1];
 		log_set_sink(log_to_parent);
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || enter() < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_enter(role) < 0)
 			_exit(2);
 		_exit(work(ctx) ? 0 : 1);
 	}
@@ -299,7 +301,7 @@ static void every_handshake_works_in_it(void **state)
 		run_theirs(links);
 	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++)
 		close(links[i].theirs);
-	lines = in_child(sandbox_worker, run_ours, links);
+	lines = in_child(&role_worker, run_ours, links);
 	for (size_t i = 0; i < G_N_ELEMENTS(handshakes); i++)
 		close(links[i].ours);
 	assert_int_equal(waitpid(peers, &status, 0), peers);
@@ -319,6 +321,94 @@ static void every_handshake_works_in_it(void **state)
 	if (strstr(lines, "denied"))
 		fail_msg("%s", lines);
 	close(links[G_N_ELEMENTS(handshakes)].ours);
+}
+
+/* ---- what a worker is born with ---- */
+
+static bool is_null(int fd)
+{
+	struct stat null, st;
+
+	return stat("/dev/null", &null) == 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == null.st_rdev;
+}
+
+/* The broker's may be a terminal, or a journal that shows "<0>" on every terminal. */
+static void a_worker_cannot_write_where_its_broker_can(void **state)
+{
+	int pipe_end[2], sock[2], status;
+	char line[16];
+	pid_t pid;
+
+	assert_int_equal(pipe(pipe_end), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		bool fine;
+
+		for (int fd = 0; fd <= STDERR_FILENO; fd++)
+			dup2(pipe_end[1], fd);
+		fine = sandbox_become(&role_worker, sock[1], 65534, 65534) == 0 && is_null(0) &&
+		       is_null(1) && is_null(2) && fcntl(pipe_end[1], F_GETFD) < 0 &&
+		       fcntl(sock[1], F_GETFD) >= 0;
+		if (write(STDERR_FILENO, "<0>to all", 9) < 0)
+			_exit(2);
+		_exit(fine ? 0 : 1);
+	}
+	close(pipe_end[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(read(pipe_end[0], line, sizeof(line)), 0);
+	assert_int_equal(status, 0);
+	close(pipe_end[0]);
+	close(sock[0]);
+	close(sock[1]);
+}
+
+static bool has_limits_of_worker(const struct rlimit *seen)
+{
+	static const struct {
+		__rlimit_resource_t resource;
+		rlim_t at_most;
+	} limits[] = {{RLIMIT_NOFILE, ROLE_WORKER_JOBS + 64},
+		      {RLIMIT_CORE, 0},
+		      {RLIMIT_RTPRIO, 0},
+		      {RLIMIT_NPROC, 0},
+		      {RLIMIT_FSIZE, 0}};
+	for (size_t i = 0; i < G_N_ELEMENTS(limits); i++)
+		if (seen[limits[i].resource].rlim_max > limits[i].at_most)
+			return false;
+	return true;
+}
+
+/* Not from the inside, where getrlimit() is denied. */
+static void a_worker_has_the_limits_of_its_role(void **state)
+{
+	struct rlimit seen[RLIM_NLIMITS];
+	int ready[2], end[2];
+	char word;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(end[1]);
+		close(ready[0]);
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_enter(&role_worker) < 0)
+			_exit(1);
+		close(ready[1]);
+		_exit(read(end[0], &word, 1) == 0 ? 0 : 1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &word, 1), 0);
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		assert_int_equal(prlimit(pid, (__rlimit_resource_t)i, NULL, &seen[i]), 0);
+	close(end[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(has_limits_of_worker(seen));
+	close(ready[0]);
+	close(end[0]);
 }
 
 /* ---- what is denied ---- */
@@ -386,7 +476,7 @@ static void what_a_worker_may_not_fails_and_is_named_once(void **state)
 	int fd[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	lines = in_child(sandbox_worker, try_as_worker, &fd[0]);
+	lines = in_child(&role_worker, try_as_worker, &fd[0]);
 	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++)
 		told_once(lines, calls[i]);
 	close(fd[0]);
@@ -408,7 +498,7 @@ static bool try_as_broker(void *ctx)
 	/* and it can still start a worker, which goes on from there */
 	pid = fork();
 	if (pid == 0) {
-		bool fine = sandbox_worker() == 0 && open("/etc/passwd", O_RDONLY) < 0 &&
+		bool fine = sandbox_enter(&role_worker) == 0 && open("/etc/passwd", O_RDONLY) < 0 &&
 			    errno == EPERM;
 
 		_exit(fine ? 0 : 1);
@@ -420,7 +510,7 @@ static void the_broker_may_not_start_or_load_or_mount(void **state)
 {
 	g_autofree char *lines = NULL;
 
-	lines = in_child(sandbox_broker, try_as_broker, NULL);
+	lines = in_child(&role_broker, try_as_broker, NULL);
 	told_once(lines, "execve");
 	told_once(lines, "finit_module");
 	told_once(lines, "mount");
@@ -448,7 +538,7 @@ static void the_broker_keeps_four_capabilities(void **state)
 
 	if (geteuid() != 0)
 		skip();
-	lines = in_child(sandbox_broker, show_capabilities, NULL);
+	lines = in_child(&role_broker, show_capabilities, NULL);
 	assert_string_equal(lines, "CapInh:\t0000000000000000\n"
 				   "CapPrm:\t00000000000010e0\n"
 				   "CapEff:\t00000000000010e0\n"
@@ -569,7 +659,7 @@ static void on_arm64_the_lists_are_the_same(void **state)
 	size_t n;
 
 	data.args[0] = 7;
-	n = export_filter(sandbox_worker_filter(SCMP_ARCH_AARCH64), f, G_N_ELEMENTS(f));
+	n = export_filter(sandbox_filter(&role_worker, SCMP_ARCH_AARCH64), f, G_N_ELEMENTS(f));
 	for (size_t i = 0; i < G_N_ELEMENTS(allowed); i++) {
 		data.nr = allowed[i];
 		if (run_filter(f, n, &data) != SECCOMP_RET_ALLOW)
@@ -592,7 +682,7 @@ static void on_arm64_the_lists_are_the_same(void **state)
 	assert_int_not_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
 
 	data.arch = AUDIT_ARCH_AARCH64;
-	n = export_filter(sandbox_broker_filter(SCMP_ARCH_AARCH64), f, G_N_ELEMENTS(f));
+	n = export_filter(sandbox_filter(&role_broker, SCMP_ARCH_AARCH64), f, G_N_ELEMENTS(f));
 	for (size_t i = 0; i < G_N_ELEMENTS(broker_denied); i++) {
 		data.nr = broker_denied[i];
 		if (run_filter(f, n, &data) == SECCOMP_RET_ALLOW)
@@ -620,6 +710,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_handshake_works_in_it),
+		cmocka_unit_test(a_worker_cannot_write_where_its_broker_can),
+		cmocka_unit_test(a_worker_has_the_limits_of_its_role),
 		cmocka_unit_test(what_a_worker_may_not_fails_and_is_named_once),
 		cmocka_unit_test(the_broker_may_not_start_or_load_or_mount),
 		cmocka_unit_test(the_broker_keeps_four_capabilities),

@@ -399,7 +399,7 @@ static int start(struct broker *b)
 	r = open_loop(b);
 	if (r < 0)
 		return r;
-	r = sandbox_broker(); /* before the first worker, that all are born alike */
+	r = sandbox_enter(&role_broker); /* before the first worker, that all are born alike */
 	if (r < 0)
 		return r;
 	if (second) { /* born in the sandbox, and before we use our process keyring */

@@ -39,7 +39,7 @@ static bool takes_jobs(const struct worker *w)
 {
 	/* One that systemd has yet to start may be seconds away. */
 	return w->pid && !w->retired && !w->blocked && !w->mute && w->unrun < UNRUN_MAX &&
-	       w->jobs.length < WORKER_JOBS_MAX;
+	       w->jobs.length < ROLE_WORKER_JOBS;
 }
 
 /*

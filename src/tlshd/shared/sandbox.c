@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What each process gives up, and what it may do afterwards: all of it in one file. */
+/* How a process gives up what its role does not need; roles.c says what that is. */
 #include "tlshd/shared/sandbox.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -20,9 +19,6 @@
 #include <unistd.h>
 #include <glib.h>
 #include <linux/capability.h>
-#include <linux/tls.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include "common/keyring.h"
 #include "common/log.h"
@@ -40,9 +36,6 @@
 #define SANITIZED 0
 #endif
 
-/* Descriptors of a worker: one for each job, and those it is born with. */
-#define WORKER_DESCRIPTORS (WORKER_JOBS_MAX + 64)
-
 static int failed(const char *what)
 {
 	int err = errno;
@@ -57,183 +50,30 @@ static int failed_with(const char *what, int err)
 	return failed(what);
 }
 
-static int limit(int resource, rlim_t value, const char *what)
+static int apply_limit(const struct role_limit *l)
 {
 	struct rlimit limits;
 
-	if (getrlimit(resource, &limits) < 0)
-		return failed(what);
-	limits.rlim_max = MIN(limits.rlim_max, value);
-	limits.rlim_cur = MIN(limits.rlim_cur, value);
-	return setrlimit(resource, &limits) < 0 ? failed(what) : 0;
+	if (getrlimit((__rlimit_resource_t)l->resource, &limits) < 0)
+		return failed(l->name);
+	limits.rlim_max = MIN(limits.rlim_max, l->value);
+	limits.rlim_cur = MIN(limits.rlim_cur, l->value);
+	return setrlimit((__rlimit_resource_t)l->resource, &limits) < 0 ? failed(l->name) : 0;
+}
+
+static int apply_limits(const struct role *role)
+{
+	for (const struct role_limit *l = role->limits; l->name; l++)
+		if (l->always || !SANITIZED) {
+			int r = apply_limit(l);
+
+			if (r < 0)
+				return r;
+		}
+	return 0;
 }
 
 /* ---- system calls ---- */
-
-struct argument {
-	unsigned int at;
-	enum scmp_compare op;
-	uint64_t a, b;
-};
-
-/* A system call, and what its arguments must be. An entry for each of several ways. */
-struct rule {
-	const char *name;
-	struct argument args[2];
-	unsigned int n_args;
-};
-
-#define NO_EXEC {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}}, 1
-
-/* All that a worker does once it has its first job. What is not here is denied. */
-static const struct rule worker_may[] = {
-	/* the peer and the broker */
-	{"recvfrom"},
-	{"recvmsg"},
-	{"sendmsg"},
-	{"sendto", {{4, SCMP_CMP_EQ, 0}}, 1},
-	{"close"},
-	{"setsockopt", {{1, SCMP_CMP_EQ, IPPROTO_TCP}, {2, SCMP_CMP_EQ, TCP_ULP}}, 2},
-	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX}}, 2},
-	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_RX}}, 2},
-	/* the loop: epoll, and a timer that is read */
-	{"epoll_ctl"},
-	{"epoll_wait"},
-	{"epoll_pwait"},
-	{"epoll_pwait2"},
-	{"timerfd_create"},
-	{"timerfd_settime"},
-	{"read"},
-	/* time, where the vDSO cannot tell it, and chance */
-	{"clock_gettime"},
-	{"clock_getres"},
-	{"gettimeofday"},
-	{"time"},
-	{"getrandom"},
-	/* memory, none of it executable */
-	{"brk"},
-	{"mmap", NO_EXEC},
-	{"mprotect", NO_EXEC},
-	{"mremap"},
-	{"munmap"},
-	{"madvise"},
-	{"futex"},
-	/* the end, abort() included: a last word, and a signal to itself */
-	{"write", {{0, SCMP_CMP_EQ, STDERR_FILENO}}, 1},
-	{"writev", {{0, SCMP_CMP_EQ, STDERR_FILENO}}, 1},
-	{"rt_sigaction"},
-	{"rt_sigprocmask"},
-	{"rt_sigreturn"},
-	{"getpid"},
-	{"gettid"},
-	{"tgkill", {{0, SCMP_CMP_EQ, 0}}, 1}, /* the 0 stands for its own number */
-	{"restart_syscall"},
-	{"exit"},
-	{"exit_group"},
-};
-
-/*
- * What nothing that comes from the broker may do, the workers it starts included. A list of what
- * it must not, for the libraries it speaks to systemd and the keyrings with change.
- */
-static const char *const broker_may_not[] = {
-	/* another program, or another process's memory */
-	"execve",
-	"execveat",
-	"ptrace",
-	"process_vm_readv",
-	"process_vm_writev",
-	"process_madvise",
-	"kcmp",
-	"pidfd_getfd",
-	"userfaultfd",
-	"memfd_secret",
-	/* the kernel's code */
-	"init_module",
-	"finit_module",
-	"delete_module",
-	"create_module",
-	"kexec_load",
-	"kexec_file_load",
-	"bpf",
-	"perf_event_open",
-	"modify_ldt",
-	"iopl",
-	"ioperm",
-	"uselib",
-	"personality",
-	/* what is mounted where, and which namespace is seen */
-	"mount",
-	"umount",
-	"umount2",
-	"mount_setattr",
-	"move_mount",
-	"open_tree",
-	"fsopen",
-	"fsconfig",
-	"fsmount",
-	"fspick",
-	"pivot_root",
-	"chroot",
-	"setns",
-	"unshare",
-	"swapon",
-	"swapoff",
-	"quotactl",
-	"quotactl_fd",
-	"name_to_handle_at",
-	"open_by_handle_at",
-	/* the machine */
-	"reboot",
-	"acct",
-	"syslog",
-	"sethostname",
-	"setdomainname",
-	"settimeofday",
-	"stime",
-	"clock_settime",
-	"clock_adjtime",
-	"clock_adjtime64",
-	"clock_settime64",
-	"adjtimex",
-	"nfsservctl",
-	"vhangup",
-	/* a way round this list */
-	"io_uring_setup",
-	"io_uring_enter",
-	"io_uring_register",
-	/* services of its own, and files that outlive it */
-	"bind",
-	"listen",
-	"accept",
-	"accept4",
-	"mknod",
-	"mknodat",
-	"link",
-	"linkat",
-	"symlink",
-	"symlinkat",
-	"rename",
-	"renameat",
-	"renameat2",
-	"unlink",
-	"unlinkat",
-	"rmdir",
-	"mkdir",
-	"mkdirat",
-	"truncate",
-	"chmod",
-	"fchmod",
-	"fchmodat",
-	"fchmodat2",
-	"chown",
-	"lchown",
-	"fchown",
-	"fchownat",
-	"setxattr",
-	"lsetxattr",
-	"fsetxattr",
-};
 
 /* Names by number, made while there is still memory to be had at leisure. */
 #define NUMBERS 640
@@ -293,20 +133,28 @@ static uint32_t denial(void)
 #endif
 }
 
-static int add_rule(scmp_filter_ctx filter, const struct rule *rule, pid_t self)
+static int allow(scmp_filter_ctx filter, const struct role_call *call)
 {
-	int nr = seccomp_syscall_resolve_name(rule->name);
-	struct scmp_arg_cmp args[G_N_ELEMENTS(rule->args)];
+	int nr = seccomp_syscall_resolve_name(call->name);
+	struct scmp_arg_cmp args[G_N_ELEMENTS(call->args)];
 
-	if (nr ==
-	    __NR_SCMP_ERROR) /* newer than this libseccomp, and so nothing it would let pass */
+	/* One that is newer than this libseccomp stays denied. */
+	if (nr == __NR_SCMP_ERROR)
 		return 0;
-	for (unsigned int i = 0; i < rule->n_args; i++)
-		args[i] = (struct scmp_arg_cmp){rule->args[i].at, rule->args[i].op, rule->args[i].a,
-						rule->args[i].b};
-	if (strcmp(rule->name, "tgkill") == 0)
-		args[0].datum_a = (uint64_t)self;
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, nr, rule->n_args, args);
+	for (unsigned int i = 0; i < call->n_args; i++) {
+		const struct role_argument *a = &call->args[i];
+		uint64_t value = a->a == ROLE_SELF ? (uint64_t)getpid() : a->a;
+
+		args[i] = (struct scmp_arg_cmp){a->at, a->op, value, a->b};
+	}
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, nr, call->n_args, args);
+}
+
+static int deny(scmp_filter_ctx filter, const char *name)
+{
+	int nr = seccomp_syscall_resolve_name(name);
+
+	return nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, denial(), nr, 0);
 }
 
 static scmp_filter_ctx new_filter(uint32_t otherwise, uint32_t arch)
@@ -320,26 +168,19 @@ static scmp_filter_ctx new_filter(uint32_t otherwise, uint32_t arch)
 	return filter;
 }
 
-void *sandbox_worker_filter(uint32_t arch)
+void *sandbox_filter(const struct role *role, uint32_t arch)
 {
-	scmp_filter_ctx filter = new_filter(denial(), arch);
+	scmp_filter_ctx filter = new_filter(role->may ? denial() : SCMP_ACT_ALLOW, arch);
+	int r = 0;
 
-	for (size_t i = 0; filter && i < G_N_ELEMENTS(worker_may); i++)
-		if (add_rule(filter, &worker_may[i], getpid()) < 0)
-			g_clear_pointer(&filter, seccomp_release);
-	return filter;
-}
-
-void *sandbox_broker_filter(uint32_t arch)
-{
-	scmp_filter_ctx filter = new_filter(SCMP_ACT_ALLOW, arch);
-
-	for (size_t i = 0; filter && i < G_N_ELEMENTS(broker_may_not); i++) {
-		int nr = seccomp_syscall_resolve_name(broker_may_not[i]);
-
-		if (nr != __NR_SCMP_ERROR && seccomp_rule_add(filter, denial(), nr, 0) < 0)
-			g_clear_pointer(&filter, seccomp_release);
-	}
+	if (!filter)
+		return NULL;
+	for (const struct role_call *call = role->may; r >= 0 && call && call->name; call++)
+		r = allow(filter, call);
+	for (const char *const *name = role->may_not; r >= 0 && name && *name; name++)
+		r = deny(filter, *name);
+	if (r < 0)
+		g_clear_pointer(&filter, seccomp_release);
 	return filter;
 }
 
@@ -411,9 +252,6 @@ static int landlock(void)
 
 /* ---- capabilities ---- */
 
-/* The handshake family and socket buffers; ending a worker; making one that is not systemd's. */
-static const unsigned int broker_capabilities[] = {CAP_NET_ADMIN, CAP_KILL, CAP_SETUID, CAP_SETGID};
-
 struct capabilities {
 	struct __user_cap_data_struct set[_LINUX_CAPABILITY_U32S_3];
 };
@@ -434,32 +272,31 @@ bool sandbox_may_change_user(void)
 	       have.set[CAP_TO_INDEX(CAP_SETUID)].effective & CAP_TO_MASK(CAP_SETUID);
 }
 
-static bool broker_needs(unsigned int capability)
+static bool keeps(const struct role *role, unsigned int capability)
 {
-	for (size_t i = 0; i < G_N_ELEMENTS(broker_capabilities); i++)
-		if (broker_capabilities[i] == capability)
+	for (const unsigned int *c = role->capabilities; *c != ROLE_END; c++)
+		if (*c == capability)
 			return true;
 	return false;
 }
 
-static int reduce_capabilities(void)
+static int reduce_capabilities(const struct role *role)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct capabilities have, keep = {0};
 
 	for (unsigned int c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
 		/* Without CAP_SETPCAP it stays as the unit has set it. */
-		if (!broker_needs(c) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EPERM)
+		if (!keeps(role, c) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EPERM)
 			return failed("the capability bounding set");
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
 	if (get_capabilities(&have) < 0)
 		return -EPERM;
-	for (size_t i = 0; i < G_N_ELEMENTS(broker_capabilities); i++) {
-		unsigned int at = CAP_TO_INDEX(broker_capabilities[i]);
+	for (const unsigned int *c = role->capabilities; *c != ROLE_END; c++) {
+		unsigned int at = CAP_TO_INDEX(*c);
 
-		keep.set[at].permitted |= have.set[at].permitted &
-					  CAP_TO_MASK(broker_capabilities[i]);
+		keep.set[at].permitted |= have.set[at].permitted & CAP_TO_MASK(*c);
 		keep.set[at].effective = keep.set[at].permitted;
 	}
 	/* Where systemd has left no more than that, capset() is no longer allowed either. */
@@ -517,7 +354,7 @@ void sandbox_spare_broker(void)
 		set_oom_score(OOM_SCORE_BROKER);
 }
 
-/* ---- the two processes ---- */
+/* ---- from one process to another ---- */
 
 /* The broker's blocked signals and handlers are not ours; who ends us is the broker. */
 static void reset_signals(void)
@@ -536,65 +373,92 @@ static int end_dumps(void)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return failed("no_new_privs");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return failed("PR_SET_DUMPABLE");
-	return limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? failed("PR_SET_DUMPABLE") : 0;
 }
 
-int sandbox_become_worker(const int *sock, uid_t uid, gid_t gid)
+/*
+ * The broker's standard error may be a terminal, or a journal that shows "<0>" on every terminal. A
+ * sanitizer's report has no other way out.
+ */
+static int close_standard(void)
 {
-	int r;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r = null < 0 ? -1 : 0;
 
+	for (int fd = STDIN_FILENO; r >= 0 && fd <= (SANITIZED ? STDIN_FILENO : STDERR_FILENO);
+	     fd++)
+		r = dup2(null, fd);
+	if (r < 0)
+		return failed("/dev/null");
+	if (null > STDERR_FILENO)
+		close(null);
+	return 0;
+}
+
+static int close_rest(int sock)
+{
+	if ((sock > STDERR_FILENO + 1 &&
+	     close_range(STDERR_FILENO + 1, (unsigned int)sock - 1, 0) < 0) ||
+	    close_range((unsigned int)sock + 1, ~0U, 0) < 0)
+		return failed("close_range");
+	return 0;
+}
+
+/* The broker's real-time priority is for the kernel's queue alone. */
+static int leave_priority(void)
+{
 	const struct sched_param ordinary = {0};
 
-	prctl(PR_SET_NAME, "tlshd-worker");
-	/* The broker's real-time priority is for the kernel's queue alone. */
 	if (sched_getscheduler(0) != SCHED_OTHER &&
 	    sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
 		return failed("an ordinary priority");
+	return 0;
+}
+
+static int leave_keyrings(void)
+{
+	int r = keyring_session_private();
+
+	return r < 0 && r != -ENOSYS ? failed_with("a session keyring of its own", r) : 0;
+}
+
+int sandbox_become(const struct role *role, int sock, uid_t uid, gid_t gid)
+{
+	int r;
+
+	prctl(PR_SET_NAME, role->name);
 	reset_signals();
 	if (oom_score() < 0)
 		set_oom_score(0);
-	if ((*sock > STDERR_FILENO + 1 &&
-	     close_range(STDERR_FILENO + 1, (unsigned int)*sock - 1, 0) < 0) ||
-	    close_range((unsigned int)*sock + 1, ~0U, 0) < 0)
-		return failed("close_range");
-	r = keyring_session_private();
-	if (r < 0 && r != -ENOSYS)
-		return failed_with("a session keyring of its own", r);
-	r = leave_root(uid, gid);
-	return r < 0 ? r : end_dumps();
+	r = leave_priority();
+	if (r == 0)
+		r = close_rest(sock);
+	if (r == 0)
+		r = leave_keyrings();
+	if (r == 0)
+		r = leave_root(uid, gid);
+	if (r == 0)
+		r = end_dumps();
+	return r < 0 ? r : close_standard(); /* last, for what fails before is said there */
 }
 
-int sandbox_worker(void)
+int sandbox_enter(const struct role *role)
 {
 	static const char *volatile first_words __attribute__((unused)); /* or it is left out */
-	int r = limit(RLIMIT_NOFILE, WORKER_DESCRIPTORS, "RLIMIT_NOFILE");
+	int r = reduce_capabilities(role);
 
+	if (r == 0)
+		r = end_dumps();
+	if (r == 0)
+		r = apply_limits(role);
 	if (r < 0)
 		return r;
 	if (SANITIZED) {
-		log_debug(1,
-			  "sandbox: built with a sanitizer, workers run without a list of system calls");
+		log_debug(1, "sandbox: built with a sanitizer, which needs files and system calls");
 		return 0;
 	}
 	/* GLib and libc read tables of character sets for the first errno they put into words. */
 	first_words = g_strerror(EPERM);
-	r = limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
-	if (r == 0)
-		r = limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
-	if (r == 0)
-		r = landlock();
-	return r < 0 ? r : load(sandbox_worker_filter(seccomp_arch_native()));
-}
-
-int sandbox_broker(void)
-{
-	int r = reduce_capabilities();
-
-	if (r == 0)
-		r = end_dumps();
-	if (r < 0 || SANITIZED)
-		return r;
-	return load(sandbox_broker_filter(seccomp_arch_native()));
+	r = role->files ? 0 : landlock();
+	return r < 0 ? r : load(sandbox_filter(role, seccomp_arch_native()));
 }

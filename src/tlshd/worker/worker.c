@@ -307,7 +307,7 @@ static void run(int sock, const config *settings)
 	}
 	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
 	sd_id128_get_boot(&boot);
-	if (sandbox_worker() < 0)
+	if (sandbox_enter(&role_worker) < 0)
 		return;
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
@@ -318,7 +318,7 @@ static void run(int sock, const config *settings)
 
 noreturn void worker_main(int sock, const config *settings, uid_t uid, gid_t gid)
 {
-	if (sandbox_become_worker(&sock, uid, gid) < 0)
+	if (sandbox_become(&role_worker, sock, uid, gid) < 0)
 		_exit(EXIT_FAILURE);
 	run(sock, settings);
 	_exit(EXIT_SUCCESS);
@@ -331,7 +331,7 @@ noreturn void worker_main_started(void)
 	config settings = {0};
 	union ipc_message m;
 	const char *why;
-	int null, sock, r;
+	int sock, r;
 
 	poll(&wait, 1, -1);
 	r = ipc_receive(STDIN_FILENO, IPC_WORKER, &m, &sock, &why);
@@ -339,15 +339,12 @@ noreturn void worker_main_started(void)
 		log_error("a worker is started by systemd, for a broker; see tlshd-worker.socket");
 		_exit(EXIT_FAILURE);
 	}
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
-		_exit(EXIT_FAILURE);
 	settings.loglevel = (int)m.settings.loglevel;
 	settings.tls_debug = (int)m.settings.tls_debug;
 	settings.nl_debug = (int)m.settings.nl_debug;
 	settings.sha384_compat = m.settings.sha384_compat;
 	log_set_level(MAX(settings.loglevel, settings.nl_debug ? 6 : 0));
-	if (sandbox_become_worker(&sock, getuid(), getgid()) < 0)
+	if (sandbox_become(&role_worker, sock, getuid(), getgid()) < 0)
 		_exit(EXIT_FAILURE);
 	tell(sock, &born);
 	run(sock, &settings);
