@@ -69,7 +69,7 @@ def main():
     a = p.parse_args()
     identity = bytes.fromhex(a.identity[4:]) if a.identity.startswith("hex:") else a.identity.encode()
     hello = b"".join(records(client_hello(identity, bytes.fromhex(a.key))))
-    s = socket.create_connection((a.host, a.port), 30)
+    s = socket.create_connection((a.host, a.port), 600) # for what hangs, not for what is slow
     try:
         s.sendall(hello if a.stall is None else hello[:a.stall])
         if a.stall is not None:

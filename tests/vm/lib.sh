@@ -3,8 +3,10 @@
 # shellcheck shell=bash
 
 set -euo pipefail
+# shellcheck source=pace.sh
+. "$(dirname "${BASH_SOURCE[0]}")/pace.sh"
 
-: "${TLSHD:=ours}" "${SCENARIO_DIR:=/tmp}" "${SANITIZE:=}" "${GUEST:=}" "${INIT:=}"
+: "${PACE:=100}" "${TLSHD:=ours}" "${SCENARIO_DIR:=/tmp}" "${SANITIZE:=}" "${GUEST:=}" "${INIT:=}"
 HOSTNQN=nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36
 HOSTID=befdec4c-2234-11b2-a85c-ca77c773af36
 PORT=4420
@@ -32,15 +34,25 @@ contains() {
 lacks() { ! grep -E -- "$2" "$1" >&2 || fail "$1 has lines that match '$2'"; }
 # refused COMMAND...: it must fail
 refused() { ! "$@" || fail "this was to fail and did not: $*"; }
-# wait_for SECONDS COMMAND...: until it succeeds
+# wait_for SECONDS COMMAND...: until it succeeds. SECONDS are an idle machine's, see patience(); when they
+# are over the pace is measured again, for the machine may have got busy since.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local _seconds=$1 _start _pace
 	shift
+	now
+	_start=$NOW
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || return 1
+		now
+		while ((NOW - _start >= _seconds * 2 * PACE)); do
+			_pace=$PACE
+			measure_pace
+			((PACE > _pace)) || { PACE=$_pace; return 1; }
+		done
 		sleep 0.1
 	done
 }
+# within SECONDS COMMAND...: it is ended after so many seconds of an idle machine
+within() { timeout "$(patience "$1")" "${@:2}"; }
 
 # in_ns NETNS COMMAND...; the name "" is where we are
 in_ns() {
@@ -167,7 +179,16 @@ workers() {
 		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n
 }
 
-# stop_tlshd [NAME]: SIGTERM, and it must be gone within 15 s
+# connections PID: of the target's, those that this process holds
+connections() { ss -tnpH state established "sport = :$PORT" | grep -c "pid=$1," || true; }
+holds() { (($(connections "$1") == $2)); }
+# holders [NAME]: the processes that hold any, other than the broker
+holders() {
+	ss -tnpH state established "sport = :$PORT" | grep -oE 'pid=[0-9]+' | cut -d= -f2 |
+		grep -vx "$(tlshd_pid "$@")" | sort -u
+}
+
+# stop_tlshd [NAME]: SIGTERM, and then it must be gone
 stop_tlshd() {
 	local name=${1:-tlshd} pid
 	pid=$(tlshd_pid "$name")
@@ -183,6 +204,23 @@ load_modules() {
 	modprobe -a nvme-tcp nvmet-tcp
 	mountpoint -q $CONFIGFS || mount -t configfs configfs $CONFIGFS
 	[[ -b /dev/ram0 ]] || modprobe brd rd_nr=4 rd_size=65536
+	[[ -e $GRANTED ]] || grant 10
+}
+
+# grant SECONDS: what host and target give a handshake from now on, at this guest's pace; the next
+# scenario begins with the kernel's own 10 s again.
+GRANTED=/run/tls_handshake_timeout
+grant() {
+	at_pace "$1" >$GRANTED
+	modprobe -a nvme-tcp nvmet-tcp
+	tee /sys/module/nvme_tcp/parameters/tls_handshake_timeout \
+		/sys/module/nvmet_tcp/parameters/tls_handshake_timeout <$GRANTED >/dev/null
+}
+
+# unload_modules: as if nobody had wanted NVMe yet, where the kernel has it as modules
+unload_modules() {
+	rm -f $GRANTED
+	wait_for 10 modprobe -r nvmet-tcp nvme-tcp nvme-keyring || { lsmod >&2; fail "the modules cannot be removed"; }
 }
 
 # insert_key SUBSYSNQN [--hostnqn NQN] [--hmac 1|2] [--identity 0|1] [--secret HEX]
@@ -398,5 +436,7 @@ clean_up() {
 	wait_for 20 no_nvme || { echo "controllers are left:"; ls /sys/class/nvme; return 1; }
 	[[ ! $(nvme_keyring) ]] || keyctl clear "$(nvme_keyring)"
 	for path in /run/netns/*; do [[ ! -e $path ]] || ip netns del "${path##*/}"; done
+	for path in /sys/module/nvme*_tcp/parameters/tls_handshake_timeout; do [[ ! -e $path ]] || echo 10 >"$path"; done
+	rm -f $GRANTED
 }
 no_nvme() { [[ ! -d /sys/class/nvme || ! $(ls /sys/class/nvme) ]]; }

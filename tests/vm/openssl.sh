@@ -15,7 +15,7 @@ openssl_client() {
 	{
 		icreq
 		wait_for 10 eval "[[ -s $out.bin ]] || grep -q error $out.log" || true
-	} | timeout 20 openssl s_client -connect "127.0.0.1:$PORT" -tls1_3 -nocommands -quiet -no_ign_eof \
+	} | within 20 openssl s_client -connect "127.0.0.1:$PORT" -tls1_3 -nocommands -quiet -no_ign_eof \
 		-psk_identity "$identity" -psk "$key" -ciphersuites TLS_AES_128_GCM_SHA256 "$@" >"$out.bin" 2>"$out.log" || true
 	# ICResp is type 1 and 128 bytes long.
 	[[ $(head -c 8 "$SCENARIO_DIR/openssl.bin" | od -An -v -tx1 | tr -d ' ') == 0100800080000000 ]]

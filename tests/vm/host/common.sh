@@ -11,6 +11,8 @@ export LC_ALL=C.UTF-8
 # Who is a guest's first process, where its scenarios do not mind: the one has tlshd started by its unit,
 # the other by hand.
 default_init() { if [[ $1 == forky ]]; then echo systemd; else echo script; fi; }
+# Where they do not mind the kernel they go with those that do, and save a boot.
+default_kernel() { if [[ $1 == trixie && $2 == systemd ]]; then echo stock; else echo cloud; fi; }
 
 say() { echo "$*" >&2; }
 die() { say "guest: $*"; exit 1; }

@@ -86,7 +86,7 @@ qemu_arguments() {
 	case $init in
 	script) append+=" INIT=/opt/tests/vm/inside/run" ;;
 	shell) append+=" INIT=/opt/tests/vm/inside/shell" ;;
-	systemd | systemd-reboot) append+=" INIT=/sbin/init systemd.show_status=false" ;;
+	systemd) append+=" INIT=/sbin/init systemd.show_status=false" ;;
 	esac
 	project=$(project_tar "$guest" "$kind")
 	[[ -e $project ]] || { project=$dir/empty.tar; tar -cf "$project" -T /dev/null; }
@@ -97,6 +97,4 @@ qemu_arguments() {
 		-drive "file=$project,format=raw,if=virtio,readonly=on"
 		-drive "file=$job,format=raw,if=virtio,readonly=on"
 		-device virtio-rng-pci)
-	# After a reboot the disk is as the guest left it, and its scenarios begin anew.
-	[[ $init == systemd-reboot ]] || QEMU_ARGS+=(-no-reboot)
 }

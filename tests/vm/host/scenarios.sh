@@ -11,23 +11,28 @@ declared() {
 	echo "${value:-$3}"
 }
 
-# One line for each scenario of a guest: kernel, init, name, timeout, path.
+# One line for each scenario of a guest: kernel, init, name, timeout, path. Those that reboot come last,
+# for it is the end of the boot that they share with the others.
 plan() {
-	local guest=$1 file guests
+	local guest=$1 file guests init order
 	for file in "$VM"/scenarios/*; do
 		[[ -f $file ]] || continue
 		guests=$(declared "$file" guests "${GUESTS[*]}")
 		[[ " $guests " == *" $guest "* ]] || continue
-		echo "$(declared "$file" kernel cloud) $(declared "$file" init "$(default_init "$guest")")" \
+		init=$(declared "$file" init "$(default_init "$guest")")
+		order=0
+		[[ $init != systemd-reboot ]] || { init=systemd order=1; }
+		echo "$order $(declared "$file" kernel "$(default_kernel "$guest" "$init")") $init" \
 			"$(basename "$file") $(declared "$file" timeout 60) $file"
-	done
+	done | sort -s -k 1,1 | cut -d' ' -f2-
 }
+reboots() { [[ $(declared "$1" init '') == systemd-reboot ]]; }
 
 command_plan() {
 	local guest
 	for guest in "${@:-${GUESTS[@]}}"; do
 		known_guest "$guest"
-		plan "$guest" | sort | while read -r kernel init name timeout _; do
+		plan "$guest" | sort -s -k 1,2 | while read -r kernel init name timeout _; do
 			echo "$guest $kernel $init $name $timeout"
 		done
 	done
@@ -56,7 +61,7 @@ make_job() {
 	shift 5
 	tree=$(mktemp -d)
 	mkdir -p "$tree/opt/tests/vm"
-	cp -a "$VM"/{inside,scenarios,lib.sh,openssl.sh,hello.py,search-memory.py,demo.sh} "$tree/opt/tests/vm/"
+	cp -a "$VM"/{inside,scenarios,lib.sh,pace.sh,openssl.sh,hello.py,search-memory.py,demo.sh} "$tree/opt/tests/vm/"
 	cp -a "$VM/../peer" "$tree/opt/tests/"
 	{
 		echo "GUEST=$guest KERNEL=$kernel INIT=$init TLSHD=$TLSHD SANITIZE=$KIND"
@@ -65,7 +70,7 @@ make_job() {
 	for line in "$@"; do
 		read -r name timeout path <<<"$line"
 		cp "$path" "$tree/opt/tests/vm/scenarios/$name"
-		echo "$name $timeout /opt/tests/vm/scenarios/$name"
+		echo "$name $timeout /opt/tests/vm/scenarios/$name $(reboots "$path" && echo reboots)"
 	done >"$tree/opt/tests/vm/inside/list"
 	echo "$command" >"$tree/opt/tests/vm/command"
 	[[ $command ]] || rm "$tree/opt/tests/vm/command"
@@ -75,15 +80,20 @@ make_job() {
 
 # Boots once; the lines are "name timeout path". Prints results, returns 1 if any failed.
 run_boot() {
-	local guest=$1 kernel=$2 init=$3 dir line name timeout rest failed=0 silence=120 word
+	local guest=$1 kernel=$2 init=$3 dir line status ms pace rest failed=0 silence=600 word name='' last='' boots=0
 	local -A left=()
 	shift 3
 	mkdir -p "$RESULTS"
 	find "$RESULTS" -mindepth 1 -maxdepth 1 -mtime +2 -exec rm -rf {} +
 	dir=$(mktemp -d "$RESULTS/$(date +%H%M%S)-$guest${KIND:+-$KIND}-$kernel-$init-$TLSHD.XXX")
 	make_job "$dir/job.tar" "$guest" "$kernel" "$init" "" "$@"
-	for line in "$@"; do left[${line%% *}]=1; done
+	for line in "$@"; do
+		left[${line%% *}]=1
+		! reboots "${line##* }" || last=${line%% *}
+	done
 	qemu_arguments "$guest" "$kernel" "$init" "$KIND" "$MB" "$dir/job.tar"
+	# After a reboot the disk is as the guest left it.
+	[[ $last ]] || QEMU_ARGS+=(-no-reboot)
 	say "booting $guest (kernel $kernel, init $init, $QEMU_HOW) for $# scenarios"
 	coproc VMOUT { exec "${QEMU_ARGS[@]}" -serial "file:$dir/console" \
 		-device virtio-serial-pci -chardev file,id=out,path=/dev/fd/1 \
@@ -93,37 +103,39 @@ run_boot() {
 	while IFS= read -r -t "$silence" line <&$fd; do
 		word=${line%% *} rest=${line#* }
 		case $word in
-		boot) say "$guest is up: Linux $rest s" ;;
+		boot)
+			say "$guest is up: Linux $rest s"
+			[[ ! $name || $name == "$last" ]] && ((++boots <= 2)) || break # it has crashed
+			;;
 		start)
-			read -r name timeout <<<"$rest"
-			silence=$((timeout + 90))
+			read -r name silence <<<"$rest"
+			silence=$((silence + 60))
 			: >"$dir/$name.log"
 			;;
 		'|') echo "$rest" >>"$dir/$name.log" ;;
 		end)
-			read -r name status ms <<<"$rest"
+			read -r name status ms pace <<<"$rest"
 			unset "left[$name]"
-			result "$guest" "$name" "$status" "$ms" "$dir/$name.log" || failed=1
+			result "$guest" "$name" "$status" "$ms" "$pace" "$dir/$name.log" || failed=1
 			;;
 		done) break ;;
 		esac
 	done
 	exec {fd}<&-
-	for _ in {1..50}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
 	kill -9 "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 	for name in "${!left[@]}"; do
 		{ echo "*** the guest ended or hung before this scenario reported"; cat "$dir/qemu"; tail -40 "$dir/console"; } >>"$dir/$name.log"
-		result "$guest" "$name" 1 0 "$dir/$name.log" || failed=1
+		result "$guest" "$name" 1 0 100 "$dir/$name.log" || failed=1
 	done
 	return $failed
 }
 
 result() {
-	local guest=$1 name=$2 status=$3 ms=$4 log=$5
+	local guest=$1 name=$2 status=$3 ms=$4 pace=$5 log=$6
 	if [[ $status == 0 ]]; then
 		echo "ok $name ($guest)"
-		say "   $((ms / 1000)).$((ms / 100 % 10)) s, log: $log"
+		say "   $((ms / 1000)).$((ms / 100 % 10)) s at a pace of $pace %, log: $log"
 	else
 		echo "not ok $name ($guest)"
 		say "   log: $log"
@@ -145,7 +157,7 @@ command_run() {
 		for name in "${REST[@]}"; do
 			if [[ $name == */* ]]; then
 				path=$(realpath "$name")
-				want+="$(declared "$path" kernel cloud) $(declared "$path" init script) $(basename "$path") $(declared "$path" timeout 60) $path"$'\n'
+				want+="$(declared "$path" kernel cloud) $(declared "$path" init script | sed s/-reboot//) $(basename "$path") $(declared "$path" timeout 60) $path"$'\n'
 			else
 				[[ -e $VM/scenarios/$name ]] || die "no scenario '$name'"
 				want+="$(awk -v n="$name" '$3 == n' <<<"$lines")"$'\n'
@@ -176,7 +188,7 @@ command_shell() {
 	make_job "$dir/job.tar" "$guest" "${KERNEL:=cloud}" shell "${REST[*]}"
 	qemu_arguments "$guest" "$KERNEL" shell "$KIND" "$MB" "$dir/job.tar"
 	say "booting $guest ($QEMU_HOW)"
-	QEMU_ARGS+=(-chardev 'stdio,id=con,signal=off,mux=off' -serial chardev:con
+	QEMU_ARGS+=(-no-reboot -chardev 'stdio,id=con,signal=off,mux=off' -serial chardev:con
 		-device virtio-serial-pci -chardev "file,id=out,path=$dir/status" -device 'virtserialport,chardev=out')
 	if ((${#REST[@]})); then
 		"${QEMU_ARGS[@]}" | grep --line-buffered -vE '^\[ *[0-9.]+\] (sysrq: Power Off|reboot: Power down)' || true
