@@ -281,29 +281,60 @@ static enum exit_code look_up(options *o, const interchange *key, struct json_ob
 		return EXIT_OK;
 	if (is_any_loaded(origins))
 		return EXIT_DIFFERENT;
+	/* To nvme-cli a valid key is all that is needed. */
+	if (asked->state == RING_NONE && o->wording == WORDING_NVME_3)
+		return EXIT_OK;
 	return state_codes[asked->state];
+}
+
+/* nvme-cli 2 looks at no keyring: it prints the identity, which scripts take as it comes. */
+static enum exit_code print_identity(options *o, const interchange *key, struct json_object *out)
+{
+	g_auto(secret) psk = SECRET_INIT;
+	g_autofree char *identity = NULL;
+	enum exit_code r = place_derive(o, key, &identity, &psk);
+
+	if (r != EXIT_OK)
+		return r;
+	json_add_string(out, "identity", identity);
+	if (!o->json)
+		puts(identity);
+	return EXIT_OK;
 }
 
 static enum exit_code check_psk(options *o, const interchange *key, struct json_object *out)
 {
-	if (!o->json)
+	if (!o->json && o->wording == WORDING_NVME_3)
+		printf("Configured PSK is valid (HMAC %d, length %zu)\n", (int)key->hash,
+		       key->key.len);
+	else if (!o->json && !(o->wording == WORDING_NVME_2 && o->subsysnqn))
 		printf("Key is valid (HMAC %d, length %zu, CRC %08x)\n", (int)key->hash,
 		       key->key.len, key->crc);
 	json_object_object_add(out, "hmac", json_object_new_int((int)key->hash));
 	json_object_object_add(out, "length", json_object_new_int((int)key->key.len));
 	if (o->identity)
 		return check_derived(o, key, out);
-	return o->subsysnqn ? look_up(o, key, out) : EXIT_OK;
+	if (o->subsysnqn)
+		return o->wording == WORDING_NVME_2 ? print_identity(o, key, out)
+						    : look_up(o, key, out);
+	return EXIT_OK;
 }
 
-static bool makes_sense(const options *o, int argc, char **argv)
+static bool makes_sense(const options *o, int argc)
 {
+	if (o->keyfile) {
+		log_error("%s: --keyfile goes with --insert; a key file to check is an argument",
+			  o->name);
+		return false;
+	}
 	if (o->keydata && argc > 1) {
-		log_error("check: the key is given by --keydata and by an argument: leave out one");
+		log_error("%s: the key is given by --keydata and by an argument: leave out one",
+			  o->name);
 		return false;
 	}
 	if (o->identity && (o->hostnqn || o->subsysnqn || o->derivation)) {
-		log_error("check: with a whole identity the key is not derived: leave out --hostnqn, --subsysnqn and --compat");
+		log_error("%s: with a whole identity the key is not derived: leave out --hostnqn, --subsysnqn and --compat",
+			  o->name);
 		return false;
 	}
 	return true;
@@ -316,9 +347,18 @@ int cmd_check(int argc, char **argv)
 	g_autoptr(keyfile) kf = NULL;
 	g_autofree char *why = NULL;
 	struct json_object *out;
+	g_autofree char **copy = g_memdup2(argv, ((size_t)argc + 1) * sizeof(*argv));
+	int copied = argc;
 	enum exit_code r;
 
-	if (!options_parse(&o, &argc, &argv) || !makes_sense(&o, argc, argv))
+	if (!options_parse(&o, &argc, &argv))
+		return EXIT_USAGE;
+	if (o.insert) {
+		copy[0] = o.wording == WORDING_NVME_2 ? (char[]){"check-tls-key --insert"}
+						      : (char[]){"insert"};
+		return cmd_insert(copied, copy);
+	}
+	if (!makes_sense(&o, argc))
 		return EXIT_USAGE;
 	r = source_key_or_file(o.keydata ? o.keydata : argv[1], o.identity != NULL, &key, &kf,
 			       &why);

@@ -22,7 +22,7 @@ int cmd_gen(int argc, char **argv)
 	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
 	if (!o.subsysnqn && (o.insert || o.keyfile)) {
-		log_error("gen: %s needs --subsysnqn, for which the key is derived",
+		log_error("%s: %s needs --subsysnqn, for which the key is derived", o.name,
 			  o.insert ? "--insert" : "--keyfile");
 		return EXIT_USAGE;
 	}
@@ -58,9 +58,7 @@ int cmd_gen(int argc, char **argv)
 	} else {
 		puts(text.s);
 		if (identity && !o.quiet)
-			puts(identity);
-		if (!o.quiet)
-			place_print(&placed);
+			place_print(&o, identity, &placed);
 	}
 	return c ? change_commit(c) : EXIT_OK;
 }

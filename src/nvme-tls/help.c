@@ -13,8 +13,11 @@ void help_program(FILE *to)
 	      "The keys of NVMe/TCP over TLS. Commands:\n\n",
 	      to);
 	for (const struct command *c = commands; c->name; c++)
-		fprintf(to, "  %-8s %s\n", c->name, c->summary);
-	fputs("\nnvme-tls COMMAND --help says more on one, nvme-tls(8) has examples.\n", to);
+		if (c->summary)
+			fprintf(to, "  %-8s %s\n", c->name, c->summary);
+	fputs("\nnvme-tls COMMAND --help says more on one, nvme-tls(8) has examples. The names of\n"
+	      "nvme-cli (gen-tls-key, check-tls-key, tls-key, keys gen-tls-psk ...) work, too.\n",
+	      to);
 }
 
 /* Print words from @column on, in as many lines as they take. */
@@ -52,9 +55,9 @@ static void print_option(char letter, const char *name, const char *value, const
 	print_wrapped(help, to);
 }
 
-void help_command(const struct command *command, FILE *to)
+void help_command(const struct command *command, const char *name, FILE *to)
 {
-	fprintf(to, "Usage: nvme-tls %s [OPTION…]%s%s\n\n%s\n\nOptions:\n", command->name,
+	fprintf(to, "Usage: nvme-tls %s [OPTION…]%s%s\n\n%s\n\nOptions:\n", name,
 		*command->arguments ? " " : "", command->arguments, command->about);
 	for (const struct option_row *row = option_rows; row->name; row++) {
 		g_autofree char *value = NULL;

@@ -22,12 +22,14 @@ int cmd_insert(int argc, char **argv)
 		return EXIT_USAGE;
 	if (o.identity ? o.hostnqn || o.subsysnqn || o.derivation : !o.subsysnqn) {
 		log_error(o.identity
-				  ? "insert: with a whole identity the key is not derived: leave out --hostnqn, --subsysnqn and --compat"
-				  : "insert: no subsystem NQN: give --subsysnqn, or the whole --identity of a derived key");
+				  ? "%s: with a whole identity the key is not derived: leave out --hostnqn, --subsysnqn and --compat"
+				  : "%s: no subsystem NQN: give --subsysnqn, or the whole --identity of a derived key",
+			  o.name);
 		return EXIT_USAGE;
 	}
 	if (o.keydata && argc > 1) {
-		log_error("insert: the key is in --keydata or in %s, not in both", argv[1]);
+		log_error("%s: the key is given by --keydata and by an argument: leave out one",
+			  o.name);
 		return EXIT_USAGE;
 	}
 	r = source_key(o.keydata ? o.keydata : argv[1], o.identity != NULL, &key, &why);
@@ -58,8 +60,7 @@ int cmd_insert(int argc, char **argv)
 		place_json(&placed, out);
 		json_print(out);
 	} else {
-		puts(identity);
-		place_print(&placed);
+		place_print(&o, identity, &placed);
 	}
 	return change_commit(c);
 }

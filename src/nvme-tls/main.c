@@ -12,46 +12,59 @@
 #include "common/nearest.h"
 #include "nvme-tls/help.h"
 #include "nvme-tls/message.h"
+#include "nvme-tls/nvme-cli.h"
+#include "nvme-tls/options.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/table.h"
 #include "nvme-tls/tool.h"
 
 static int (*const run_command[COMMANDS])(int argc, char **argv) = {
-	[COMMAND_GEN] = cmd_gen,       [COMMAND_CHECK] = cmd_check,   [COMMAND_INSERT] = cmd_insert,
-	[COMMAND_LIST] = cmd_list,     [COMMAND_IMPORT] = cmd_import, [COMMAND_EXPORT] = cmd_export,
-	[COMMAND_REVOKE] = cmd_revoke, [COMMAND_ROTATE] = cmd_rotate,
-};
-
-/* What nvme-cli calls them. */
-static const char *const elsewhere[][2] = {
-	{"gen-tls-key", "gen"}, {"check-tls-key", "check"}, {"tls-key", "import, export or revoke"},
-	{"add", "insert"},	{"show", "list"},	    {"remove", "revoke"},
-	{"delete", "revoke"},	{"replace", "rotate"},
+	[COMMAND_GEN] = cmd_gen,
+	[COMMAND_CHECK] = cmd_check,
+	[COMMAND_INSERT] = cmd_insert,
+	[COMMAND_LIST] = cmd_list,
+	[COMMAND_IMPORT] = cmd_import,
+	[COMMAND_EXPORT] = cmd_export,
+	[COMMAND_REVOKE] = cmd_revoke,
+	[COMMAND_ROTATE] = cmd_rotate,
+	[COMMAND_TLS_KEY] = cmd_tls_key,
+	[COMMAND_KEYS_IMPORT] = cmd_keys_import,
+	[COMMAND_KEYS_REVOKE] = cmd_keys_revoke,
 };
 
 static int unknown(const char *name)
 {
-	const char *known[COMMANDS + 1] = {0};
-	const char *meant = NULL;
+	const char *known[COMMANDS + 1] = {0}, *meant;
+	size_t n = 0;
 
-	for (size_t i = 0; i < COMMANDS; i++)
-		known[i] = commands[i].name;
-	for (size_t i = 0; i < G_N_ELEMENTS(elsewhere); i++)
-		if (strcmp(elsewhere[i][0], name) == 0)
-			meant = elsewhere[i][1];
-	if (!meant)
-		meant = nearest_word(name, known);
+	if (nvme_cli_hint(name))
+		return EXIT_USAGE;
+	for (const struct command *c = commands; c->name; c++)
+		if (c->summary)
+			known[n++] = c->name;
+	meant = options_is_name(name) ? nearest_word(name, known) : NULL;
 	if (meant)
 		log_error("there is no command \"%s\"; did you mean %s?", name, meant);
-	else
+	else if (options_is_name(name))
 		log_error("there is no command \"%s\"; nvme-tls help lists them", name);
+	else
+		log_error("there is no command of that name; nvme-tls help lists them");
 	return EXIT_USAGE;
 }
 
 static int run(int argc, char **argv)
 {
-	const struct command *command = command_find(argv[0]);
+	g_autofree char *below_keys = NULL;
+	const struct command *command;
 
+	/* nvme-cli 3 has its commands on keys below "keys". */
+	if (strcmp(argv[0], "keys") == 0 && argc > 1 && *argv[1] != '-') {
+		below_keys = g_strconcat("keys ", argv[1], NULL);
+		argv++;
+		argc--;
+		argv[0] = below_keys;
+	}
+	command = command_find(argv[0], NULL);
 	return command ? run_command[command->id](argc, argv) : unknown(argv[0]);
 }
 

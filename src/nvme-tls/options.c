@@ -20,16 +20,18 @@ enum { ROWS_MAX = 64 };
 /* The options of one command, as getopt_long() takes them. */
 struct grammar {
 	const struct command *command;
+	const char *name;
 	struct option longs[ROWS_MAX + 1];
 	char letters[3 * ROWS_MAX + 4];
 };
 
-static void make_grammar(struct grammar *g, const struct command *command)
+static void make_grammar(struct grammar *g, const struct command *command, const char *name)
 {
 	size_t n = 0;
 	char *letters = g->letters;
 
 	g->command = command;
+	g->name = name;
 	*letters++ = ':'; /* a missing value is told from an unknown option */
 	for (size_t i = 0; option_rows[i].name; i++) {
 		const struct option_row *row = &option_rows[i];
@@ -62,40 +64,36 @@ static const struct option_row *row_of(const struct grammar *g, int c)
 	return NULL;
 }
 
-/* The part of a mistyped option that is no value, when it looks like a name: it may be a key. */
-static char *harmless_name(const char *word)
+bool options_is_name(const char *word)
 {
-	size_t len = strcspn(word, "=");
+	size_t len = strlen(word);
 
-	if (len > 24 || strspn(word, "abcdefghijklmnopqrstuvwxyz-") < len)
-		return NULL;
-	return g_strndup(word, len);
+	return len <= 24 && strspn(word, "abcdefghijklmnopqrstuvwxyz-") == len;
 }
 
 static void unknown_long(const struct grammar *g, const char *word)
 {
 	const char *names[ROWS_MAX + 1] = {0}, *meant;
-	g_autofree char *name = harmless_name(word);
+	g_autofree char *name = g_strndup(word, strcspn(word, "="));
+	bool harmless = options_is_name(name);
 	g_autoptr(GString) matching = g_string_new(NULL);
 	unsigned int matches = 0;
 
 	for (size_t i = 0; g->longs[i].name; i++) {
 		names[i] = g->longs[i].name;
-		if (name && g_str_has_prefix(names[i], name)) {
+		if (g_str_has_prefix(names[i], name)) {
 			g_string_append_printf(matching, "%s--%s", matches ? ", " : "", names[i]);
 			matches++;
 		}
 	}
-	meant = name ? nearest_word(name, names) : NULL;
+	meant = harmless ? nearest_word(name, names) : NULL;
 	if (matches > 1)
-		log_error("%s: --%s may be %s: write more of it", g->command->name, name,
-			  matching->str);
+		log_error("%s: --%s may be %s: write more of it", g->name, name, matching->str);
 	else if (meant)
-		log_error("%s: there is no option --%s; did you mean --%s?", g->command->name, name,
-			  meant);
+		log_error("%s: there is no option --%s; did you mean --%s?", g->name, name, meant);
 	else
-		log_error("%s: there is no option %s%s; see nvme-tls %s --help", g->command->name,
-			  name ? "--" : "of that name", name ? name : "", g->command->name);
+		log_error("%s: there is no option %s%s; see nvme-tls %s --help", g->name,
+			  harmless ? "--" : "of that name", harmless ? name : "", g->name);
 }
 
 static void refuse(const struct grammar *g, int c, const char *word)
@@ -103,13 +101,13 @@ static void refuse(const struct grammar *g, int c, const char *word)
 	const struct option_row *row = optopt ? row_of(g, optopt) : NULL;
 
 	if (c == ':')
-		log_error("%s: --%s needs a value: %s; see nvme-tls %s --help", g->command->name,
-			  row->name, row->value, g->command->name);
+		log_error("%s: --%s needs a value: %s; see nvme-tls %s --help", g->name, row->name,
+			  row->value, g->name);
 	else if (optopt == 'h' || row)
-		log_error("%s: --%s takes no value", g->command->name, row ? row->name : "help");
+		log_error("%s: --%s takes no value", g->name, row ? row->name : "help");
 	else if (optopt)
-		log_error("%s: there is no option -%c; see nvme-tls %s --help", g->command->name,
-			  g_ascii_isalnum(optopt) ? optopt : '?', g->command->name);
+		log_error("%s: there is no option -%c; see nvme-tls %s --help", g->name,
+			  g_ascii_isalnum(optopt) ? optopt : '?', g->name);
 	else
 		unknown_long(g, word + strspn(word, "-"));
 }
@@ -207,8 +205,7 @@ static void refuse_value(const struct grammar *g, const struct option_row *row)
 {
 	g_autofree char *words = choices_in_words(row);
 
-	log_error("%s: --%s takes %s; see nvme-tls %s --help", g->command->name, row->name, words,
-		  g->command->name);
+	log_error("%s: --%s takes %s; see nvme-tls %s --help", g->name, row->name, words, g->name);
 }
 
 /* "--compat 2.7" is an option without its value, and an argument. */
@@ -223,7 +220,7 @@ static bool check_arguments(const options *o, int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		if (is_stray_era(o, argv[i])) {
-			log_error("%s: --compat and its value are one word: --compat=%s", c->name,
+			log_error("%s: --compat and its value are one word: --compat=%s", o->name,
 				  argv[i]);
 			return false;
 		}
@@ -232,7 +229,7 @@ static bool check_arguments(const options *o, int argc, char **argv)
 		log_error(*c->arguments
 				  ? "%s: too many arguments, it takes %s; see nvme-tls %s --help"
 				  : "%s: too many arguments, it takes only options%s; see nvme-tls %s --help",
-			  c->name, c->arguments, c->name);
+			  o->name, c->arguments, o->name);
 		return false;
 	}
 	return true;
@@ -243,15 +240,16 @@ bool options_parse(options *o, int *argc, char ***argv)
 	struct grammar g;
 	int c;
 
-	o->command = command_find((*argv)[0]);
-	make_grammar(&g, o->command);
+	o->name = (*argv)[0];
+	o->command = command_find(o->name, &o->wording);
+	make_grammar(&g, o->command, o->name);
 	opterr = 0;
 	optind = 0; /* glibc's getopt begins anew, so that a program can parse more than once */
 	while ((c = getopt_long(*argc, *argv, g.letters, g.longs, NULL)) != -1) {
 		const struct option_row *row;
 
 		if (c == 'h') {
-			help_command(o->command, stdout);
+			help_command(o->command, o->name, stdout);
 			exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED);
 		}
 		if (c == '?' || c == ':') {
@@ -287,6 +285,7 @@ void options_clear(options *o)
 	set_word(&o->keyfile, NULL, false);
 	set_word(&o->keydata, NULL, true);
 	set_word(&o->secret, NULL, true);
+	set_word(&o->revoke, NULL, false);
 	memset(o, 0, sizeof(*o));
 }
 

@@ -11,6 +11,8 @@
 /**
  * struct options - what the command line says; NULL and -1 where it does not.
  * @command: the command that was called
+ * @name: the name that it was called by
+ * @wording: whose name that is
  * @identity: the whole identity, when --identity has one and not a version
  * @version: the identity version, 0 or 1
  * @derivation: whose way of deriving --compat asks for; PSK_RFC8446 without it
@@ -19,6 +21,8 @@
  */
 typedef struct options {
 	const struct command *command;
+	const char *name;
+	enum wording wording;
 	char *keyring;
 	char *keytype;
 	char *hostnqn;
@@ -27,11 +31,14 @@ typedef struct options {
 	char *keyfile;
 	char *keydata;
 	char *secret;
+	char *revoke;
 	int version;
 	int hmac;
 	int length;
 	enum psk_derivation derivation;
 	bool insert;
+	bool import;
+	bool export;
 	bool json;
 	bool quiet;
 	bool dry_run;
@@ -62,6 +69,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(options, options_clear)
  * Return: true; false after a message (then the exit code is EXIT_USAGE).
  */
 bool options_parse(options *o, int *argc, char ***argv);
+
+/**
+ * options_is_name() - whether a mistyped option or command looks like one: what does not may be a
+ * misplaced key, and is not repeated in a message.
+ */
+bool options_is_name(const char *word);
 
 /**
  * options_hostnqn() - --hostnqn, or what /etc/nvme/hostnqn says, checked.

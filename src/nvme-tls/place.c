@@ -64,15 +64,26 @@ enum exit_code place_key(change *c, const struct ring *ring, const char *identit
 	return r;
 }
 
-void place_print(const struct placed *placed)
+void place_print(const options *o, const char *identity, const struct placed *placed)
 {
+	unsigned int serial = (unsigned int)placed->serial;
+
+	/* Scripts cut the serial, which nvme-cli prints without 0x, out of a line that is the only one. */
+	if (o->wording != WORDING_OWN) {
+		if (serial)
+			printf(o->wording == WORDING_NVME_2 ? "Inserted TLS key %08x\n"
+							    : "Inserted TLS PSK %08x\n",
+			       serial);
+		return;
+	}
+	puts(identity);
 	if (placed->there)
-		printf("there already as " SERIAL "\n", (unsigned int)placed->serial);
+		printf("there already as " SERIAL "\n", serial);
 	else if (placed->replaced)
-		printf("inserted as " SERIAL " in the place of " SERIAL "\n",
-		       (unsigned int)placed->serial, (unsigned int)placed->replaced);
-	else if (placed->serial)
-		printf("inserted as " SERIAL "\n", (unsigned int)placed->serial);
+		printf("Inserted TLS key " SERIAL " in the place of " SERIAL "\n", serial,
+		       (unsigned int)placed->replaced);
+	else if (serial)
+		printf("Inserted TLS key " SERIAL "\n", serial);
 	if (placed->line_replaced)
 		puts("the key file's other key of this identity is replaced");
 }

@@ -31,8 +31,11 @@ struct placed {
 enum exit_code place_key(change *c, const struct ring *ring, const char *identity,
 			 const secret *psk, bool force, struct placed *placed);
 
-/** place_print() - say "inserted as 0x…", and what was replaced; nothing without a keyring. */
-void place_print(const struct placed *placed);
+/**
+ * place_print() - print the identity, "Inserted TLS key 0x…" where there is a keyring, and what was
+ * replaced; or what nvme-cli prints, where the command was called by a name of nvme-cli.
+ */
+void place_print(const options *o, const char *identity, const struct placed *placed);
 
 /** place_json() - the same as members of @out. */
 void place_json(const struct placed *placed, struct json_object *out);

@@ -3,6 +3,7 @@
 #include "nvme-tls/table.h"
 
 #include <string.h>
+#include <glib.h>
 
 #include "nvme-tls/options.h"
 #include "nvme-tls/tool.h"
@@ -42,14 +43,56 @@ const struct command commands[] = {
 	 "Replace the key of a pair of NQNs, in the keyring and in the key file, and print\n"
 	 "the new configured PSK. The other side takes it with rotate --keydata. The key\n"
 	 "file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair."},
+	{COMMAND_TLS_KEY, "tls-key", "[FILE]", 1, NULL,
+	 "Import, export or revoke keys, as \"nvme tls-key\" does: the commands of nvme-tls\n"
+	 "that do so are import, export and revoke."},
+	{COMMAND_KEYS_IMPORT, "keys import", "[FILE]", 1, NULL,
+	 "Import the keys of a key file, or with --identity one derived key, as \"nvme keys\n"
+	 "import\" does: the commands of nvme-tls that do so are import and insert."},
+	{COMMAND_KEYS_REVOKE, "keys revoke", "", 0, NULL,
+	 "Take a key out of use, as \"nvme keys revoke\" does: the command of nvme-tls that\n"
+	 "does so is revoke."},
 	{0},
 };
 
-const struct command *command_find(const char *name)
+/* The names of nvme-cli 2, of nvme-cli 3 and of its development. */
+static const struct {
+	const char *name;
+	enum command_id id;
+	enum wording wording;
+} names_of_nvme_cli[] = {
+	{"gen-tls-key", COMMAND_GEN, WORDING_NVME_2},
+	{"check-tls-key", COMMAND_CHECK, WORDING_NVME_2},
+	{"check-tls-key --insert", COMMAND_INSERT, WORDING_NVME_2},
+	{"tls-key", COMMAND_TLS_KEY, WORDING_NVME_2},
+	{"tls", COMMAND_TLS_KEY, WORDING_NVME_2},
+	{"keys gen-tls-psk", COMMAND_GEN, WORDING_NVME_3},
+	{"keys gen-tls", COMMAND_GEN, WORDING_NVME_3},
+	{"keys check-tls-psk", COMMAND_CHECK, WORDING_NVME_3},
+	{"keys check-tls", COMMAND_CHECK, WORDING_NVME_3},
+	{"keys insert-tls-psk", COMMAND_INSERT, WORDING_NVME_3},
+	{"keys insert-tls", COMMAND_INSERT, WORDING_NVME_3},
+	{"keys import", COMMAND_KEYS_IMPORT, WORDING_NVME_3},
+	{"keys export", COMMAND_EXPORT, WORDING_NVME_3},
+	{"keys revoke", COMMAND_KEYS_REVOKE, WORDING_NVME_3},
+};
+
+const struct command *command_find(const char *name, enum wording *wording)
 {
-	for (const struct command *c = commands; c->name; c++)
-		if (strcmp(c->name, name) == 0)
+	for (const struct command *c = commands; c->name; c++) {
+		if (c->summary && strcmp(c->name, name) == 0) {
+			if (wording)
+				*wording = WORDING_OWN;
 			return c;
+		}
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(names_of_nvme_cli); i++) {
+		if (strcmp(names_of_nvme_cli[i].name, name) == 0) {
+			if (wording)
+				*wording = names_of_nvme_cli[i].wording;
+			return &commands[names_of_nvme_cli[i].id];
+		}
+	}
 	return NULL;
 }
 
@@ -61,6 +104,9 @@ const struct command *command_find(const char *name)
 #define EXPORT (1u << COMMAND_EXPORT)
 #define REVOKE (1u << COMMAND_REVOKE)
 #define ROTATE (1u << COMMAND_ROTATE)
+#define TLS_KEY (1u << COMMAND_TLS_KEY)
+#define KEYS_IMPORT (1u << COMMAND_KEYS_IMPORT)
+#define KEYS_REVOKE (1u << COMMAND_KEYS_REVOKE)
 #define ALL (~0u)
 
 #define IN(field) offsetof(struct options, field)
@@ -85,6 +131,9 @@ const struct option_row option_rows[] = {
 	{"identity", 'I', OPTION_IDENTITY, 0, REVOKE, "IDENTITY", "The key of this identity"},
 	{"identity", 'I', OPTION_IDENTITY, 0, ROTATE, "0|1",
 	 "Identity version (default: that of the old key)"},
+	{"identity", 'i', OPTION_IDENTITY, 0, KEYS_IMPORT, "IDENTITY",
+	 "Import one key, under this identity"},
+	{"identity", 'i', OPTION_IDENTITY, 0, KEYS_REVOKE, "IDENTITY", "The key of this identity"},
 	{"hmac", 'm', OPTION_NUMBER, IN(hmac), GEN, "0|1|2",
 	 "Hash: 0 none, 1 SHA-256 (default), 2 SHA-384"},
 	{"hmac", 'm', OPTION_NUMBER, IN(hmac), ROTATE, "0|1|2",
@@ -95,17 +144,30 @@ const struct option_row option_rows[] = {
 	 "Bytes of the key in hex digits (default: random ones); - is standard input"},
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), CHECK | INSERT, "FILE|-|KEY",
 	 "The key in interchange format; - is standard input"},
+	{"keydata", 'd', OPTION_SECRET, IN(keydata), KEYS_IMPORT, "FILE|-|KEY",
+	 "The derived key of --identity; - is standard input"},
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), ROTATE, "FILE|-|KEY",
 	 "The new configured PSK (default: a random one); - is standard input"},
 	{"insert", 'i', OPTION_FLAG, IN(insert), GEN, NULL, "Put the derived key into the keyring"},
-	{"force", 0, OPTION_FLAG, IN(force), GEN | INSERT, NULL,
+	{"insert", 'i', OPTION_FLAG, IN(insert), CHECK, NULL,
+	 "Put the derived key into the keyring, as the command insert does"},
+	{"insert", 'i', OPTION_FLAG, IN(insert), INSERT, NULL, NULL},
+	{"force", 0, OPTION_FLAG, IN(force), GEN | CHECK | INSERT, NULL,
 	 "Replace another key of the same identity"},
 	{"compat", 'C', OPTION_ERA, IN(derivation), GEN | CHECK | INSERT | ROTATE, "ERA",
 	 "Derive as an older nvme-cli does: 2.11 (default; 2.11 to 2.15), 2.7 (2.7 to 2.10), "
 	 "or 2.7-openssl3.0 or 2.11-openssl3.0 with OpenSSL 3.0"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), GEN | INSERT, "FILE",
 	 "Put the derived key into this key file"},
-	{"keyfile", 'f', OPTION_WORD, IN(keyfile), IMPORT, "FILE", "Key file to read"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), CHECK, "FILE",
+	 "With --insert: put the derived key into this key file as well"},
+	{"import", 'i', OPTION_FLAG, IN(import), TLS_KEY, NULL, "Import the keys of the key file"},
+	{"export", 'e', OPTION_FLAG, IN(export), TLS_KEY, NULL, "Write the keys of the keyring"},
+	{"revoke", 'r', OPTION_WORD, IN(revoke), TLS_KEY, "IDENTITY", "Take this key out of use"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), TLS_KEY, "FILE",
+	 "Key file to read or write (default: standard input or output)"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), IMPORT | KEYS_IMPORT, "FILE",
+	 "Key file to read"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), EXPORT, "FILE", "Key file to write into"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), REVOKE, "FILE",
 	 "Key file to take the keys' lines out of"},

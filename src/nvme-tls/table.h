@@ -18,16 +18,27 @@ enum command_id {
 	COMMAND_EXPORT,
 	COMMAND_REVOKE,
 	COMMAND_ROTATE,
+	/* What nvme-cli puts together otherwise, see nvme-cli.c. */
+	COMMAND_TLS_KEY,
+	COMMAND_KEYS_IMPORT,
+	COMMAND_KEYS_REVOKE,
 	COMMANDS /* their number */
 };
 
+/** enum wording - whose words a command prints, for the scripts that look for them. */
+enum wording {
+	WORDING_OWN,
+	WORDING_NVME_2, /* nvme-cli 2: gen-tls-key, check-tls-key, tls-key */
+	WORDING_NVME_3, /* nvme-cli 3: keys gen-tls-psk and the others below "keys" */
+};
+
 /**
- * struct command - a name that a command is called by.
- * @id: the command
+ * struct command - a command.
+ * @id: its place in commands[]
  * @name: as typed
  * @arguments: what may follow the options, as the help shows it; "" for nothing
  * @max_arguments: how many; -1 for any number
- * @summary: one line of the list of commands
+ * @summary: one line of the list of commands; NULL keeps it out of that and of completion
  * @about: what its help says, lines of at most 80 columns
  */
 struct command {
@@ -42,8 +53,13 @@ struct command {
 /** The commands, in the order in which the help lists them; ends with a NULL name. */
 extern const struct command commands[];
 
-/** command_find() - the command of this name, or NULL. */
-const struct command *command_find(const char *name);
+/**
+ * command_find() - the command of a name, its own or that of nvme-cli ("keys import": one space).
+ * @wording: where not NULL, set to whose name it is
+ *
+ * Return: the command, or NULL.
+ */
+const struct command *command_find(const char *name, enum wording *wording);
 
 /** enum option_kind - what an option's value is, and the type of its field in struct options. */
 enum option_kind {

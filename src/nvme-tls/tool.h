@@ -25,3 +25,6 @@ int cmd_import(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_revoke(int argc, char **argv);
 int cmd_rotate(int argc, char **argv);
+int cmd_tls_key(int argc, char **argv);
+int cmd_keys_import(int argc, char **argv);
+int cmd_keys_revoke(int argc, char **argv);

@@ -20,7 +20,8 @@ HOST=nqn.h SUBSYS=nqn.io-1 PAIR=(--hostnqn=nqn.h --subsysnqn=nqn.io-1)
 t() {
 	local command=$1
 	shift
-	"$tool" "$command" --keyring="$RING" --keytype=user "$@"
+	# shellcheck disable=SC2086 # nvme-cli has commands of two words
+	"$tool" $command --keyring="$RING" --keytype=user "$@"
 }
 fail() { echo "# $*"; exit 1; }
 same() { [[ $2 == "$3" ]] || fail "$1: expected '$2', got '$3'"; }
@@ -209,6 +210,88 @@ case_no_message_repeats_what_may_be_a_key() {
 	t check file >>out 2>&1 && fail "check takes a NUL byte"
 	t gen --secret=file >>out 2>&1 && fail "gen takes a NUL byte"
 	! grep -E 'XYZZY|5ec2e7' out || fail "repeated"
+}
+
+# The command lines are those of nvme-cli 2, 3 and its development; the words are those scripts look for.
+case_names_and_words_of_nvme_cli_are_understood() {
+	local key=NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ:
+	local identity="NVMe1R01 $HOST $SUBSYS ObMOoBLQtmNau6cRASJGaySUJOKnDvg1ib8p6EKV6RE="
+
+	returns 0 t gen-tls-key -nnqn.h -c$SUBSYS >out
+	same "lines" 1 "$(wc -l <out)"
+	returns 0 t gen-tls-key "${PAIR[@]}" -i >out
+	has out '^Inserted TLS key [0-9a-f]{8}$'
+	same "lines" 2 "$(wc -l <out)"
+	returns 0 t check-tls-key "${PAIR[@]}" -I1 -d $key 2>/dev/null >out
+	same "the identity alone" "$identity" "$(cat out)"
+	returns 0 t check-tls-key --hostn nqn.h --sub $SUBSYS -I1 --keyd $key --insert 2>/dev/null >out
+	has out '^Inserted TLS key [0-9a-f]{8}$'
+	same "lines" 1 "$(wc -l <out)"
+	returns 0 t check-tls-key -d $key 2>/dev/null >out
+	has out '^Key is valid .HMAC 1, length 32, CRC d9baf45f.$'
+	returns 0 t tls-key --export >keys
+	same "keys" 2 "$(wc -l <keys)"
+	returns 0 t tls -e -f exported 2>/dev/null >/dev/null
+	same "the file" "$(cat keys)" "$(cat exported)"
+	returns 2 t tls-key 2>err
+	has err 'one of --import, --export and --revoke'
+	returns 2 t tls-key -i -e 2>/dev/null
+	returns 0 t tls-key -r "$identity" >/dev/null
+	returns 4 t tls-key -r "$identity" 2>/dev/null
+	returns 0 t tls-key --imp -f exported >/dev/null
+	returns 0 t tls --import exported >/dev/null
+	returns 0 t tls-key -i <exported >/dev/null
+	same "keys" "$(sort keys)" "$(t tls-key -e | sort)"
+
+	keyctl clear %keyring:mine
+	returns 0 t "keys gen-tls-psk" "${PAIR[@]}" --insert >out
+	has out '^Inserted TLS PSK [0-9a-f]{8}$'
+	echo $key >psk
+	returns 0 t "keys insert-tls-psk" "${PAIR[@]}" -I 1 <psk >out
+	has out '^Inserted TLS PSK [0-9a-f]{8}$'
+	returns 0 t "keys check-tls-psk" "${PAIR[@]}" -I 1 <psk >out
+	has out '^Configured PSK is valid .HMAC 1, length 32.$'
+	has out 'loaded, serial'
+	returns 0 t "keys check-tls" "${PAIR[@]}" -I 1 <psk >/dev/null
+	returns 0 t "keys export" >keys
+	same "keys" 2 "$(wc -l <keys)"
+	returns 0 t "keys revoke" -i "$identity" >/dev/null
+	returns 2 t "keys revoke" 2>/dev/null
+	returns 0 t "keys import" -f keys >/dev/null
+	returns 0 t "keys import" <keys >/dev/null
+	returns 0 t "keys revoke" --identity="$identity" >/dev/null
+	sed -n 's/^NVMe1.* //p' keys >derived
+	returns 0 t "keys import" -i "$identity" -d derived >/dev/null
+	returns 0 t "keys import" -i "$identity" <derived >/dev/null
+	returns 2 t "keys import" -i "$identity" -f keys 2>/dev/null
+	same "keys" "$(sort keys)" "$(t export | sort)"
+}
+
+case_check_insert_is_insert() {
+	t gen >psk || fail "gen"
+	returns 0 t check --insert -I1 "${PAIR[@]}" psk -f keys >out
+	has out '^Inserted TLS key 0x[0-9a-f]{8}$'
+	same "the key file" "$(t export)" "$(cat keys)"
+	returns 2 t check "${PAIR[@]}" psk -f keys 2>err
+	has err '--keyfile goes with --insert'
+}
+
+case_commands_done_elsewhere_are_named() {
+	local name
+
+	for name in gen-dhchap-key 'keys gen-kxchap-secret' connect; do
+		# shellcheck disable=SC2086 # two words
+		returns 2 "$tool" $name 2>err
+		has err ' nvme '
+	done
+	returns 2 "$tool" keys 2>err
+	has err 'gen-tls-psk'
+	returns 2 "$tool" remove 2>err
+	has err 'nvme-tls revoke'
+	returns 2 "$tool" lsit 2>err
+	has err 'did you mean list'
+	returns 2 "$tool" NVMeTLSkey-1:01:XYZZY: 2>err
+	! grep XYZZY err || fail "a key is repeated"
 }
 
 all=$(declare -F | sed -n 's/^declare -f case_//p')

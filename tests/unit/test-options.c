@@ -252,7 +252,7 @@ static void help_has_80_columns_and_every_option(void **state)
 		FILE *to = open_memstream(&text, &size);
 		g_auto(GStrv) lines = NULL;
 
-		help_command(c, to);
+		help_command(c, c->name, to);
 		fclose(to);
 		lines = g_strsplit(text, "\n", -1);
 		for (size_t i = 0; lines[i]; i++)
