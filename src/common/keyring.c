@@ -277,6 +277,14 @@ static bool key_is(key_serial key, const char *type, const char *identity)
 	       strcmp(info.description, identity) == 0;
 }
 
+static bool has_serial(const GArray *serials, key_serial key)
+{
+	for (guint i = 0; i < serials->len; i++)
+		if (g_array_index(serials, key_serial, i) == key)
+			return true;
+	return false;
+}
+
 int keyring_lookup(key_serial keyring, const char *type, const char *identity)
 {
 	g_autoptr(GArray) serials = NULL;
@@ -286,12 +294,12 @@ int keyring_lookup(key_serial keyring, const char *type, const char *identity)
 	found = keyctl_search(keyring, type, identity, 0);
 	if (found < 0 && errno != EKEYREVOKED && errno != EKEYEXPIRED)
 		return errno == EINVAL ? -ENOKEY : -errno;
-	if (found >= 0 && key_is((key_serial)found, type, identity))
-		return (int)found;
-
 	r = keyring_keys(keyring, &serials);
 	if (r < 0)
 		return r;
+	if (found >= 0 && key_is((key_serial)found, type, identity) &&
+	    has_serial(serials, (key_serial)found))
+		return (int)found;
 	r = -ENOKEY;
 	for (guint i = 0; i < serials->len; i++) {
 		key_serial key = g_array_index(serials, key_serial, i);
@@ -365,6 +373,11 @@ int keyring_link(key_serial keyring, key_serial key)
 int keyring_unlink(key_serial keyring, key_serial key)
 {
 	return keyctl_unlink(key, keyring) < 0 ? -errno : 0;
+}
+
+int key_expire(key_serial key, unsigned int seconds)
+{
+	return keyctl_set_timeout(key, seconds) < 0 ? -errno : 0;
 }
 
 int keyring_search(key_serial keyring, const char *type, const char *text)

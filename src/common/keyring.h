@@ -134,7 +134,8 @@ int key_describe(key_serial key, key_info *info);
  * keyring_lookup() - the key of exactly this type and identity in exactly this keyring.
  *
  * The psk type's own search matches by prefix, so what it finds is compared whole, and on a
- * mismatch all keys of the keyring are described one by one. Sub-keyrings are not searched.
+ * mismatch all keys of the keyring are described one by one. What is only in a keyring inside this
+ * one is not found, as the kernel's NVMe host and target do not find it.
  *
  * Return: its serial; -ENOKEY when there is none; -EKEYREVOKED, -EKEYEXPIRED, -EACCES.
  */
@@ -203,6 +204,14 @@ int keyring_link(key_serial keyring, key_serial key);
  * Return: 0 or a negative errno.
  */
 int keyring_unlink(key_serial keyring, key_serial key);
+
+/**
+ * key_expire() - let @key end by itself.
+ * @seconds: from now; not 0
+ *
+ * Return: 0 or a negative errno.
+ */
+int key_expire(key_serial key, unsigned int seconds);
 
 /**
  * keyring_search() - what the kernel's own search finds first.

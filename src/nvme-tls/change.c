@@ -12,6 +12,7 @@
 
 #include "common/lock.h"
 #include "common/log.h"
+#include "nvme-tls/aside.h"
 #include "nvme-tls/output.h"
 
 /* Only root can make this, so nobody else can hold root's lock. */
@@ -28,11 +29,20 @@ struct step {
 	bool done;
 };
 
+/* A key that becomes an old one of a rotation, or no longer is one. */
+struct mark {
+	key_serial key;
+	bool old;
+	bool done;
+};
+
 struct change {
 	const struct ring *ring;
 	const char *path;
 	keyfile *kf;
 	GArray *steps;
+	GArray *marks;
+	GArray *expiring; /* key_serial */
 	int lock;
 	int error; /* of the put that failed last */
 };
@@ -70,6 +80,8 @@ change *change_open(const struct ring *ring, const char *path, bool create)
 	c->path = path;
 	c->lock = -1;
 	c->steps = g_array_new(FALSE, TRUE, sizeof(struct step));
+	c->marks = g_array_new(FALSE, TRUE, sizeof(struct mark));
+	c->expiring = g_array_new(FALSE, TRUE, sizeof(key_serial));
 	if (ring && lock_keyrings(c) != EXIT_OK)
 		return NULL;
 	if (path && store_edit(path, create, &c->kf) != EXIT_OK)
@@ -83,6 +95,8 @@ void change_free(change *c)
 		return;
 	keyfile_free(c->kf);
 	g_array_unref(c->steps);
+	g_array_unref(c->marks);
+	g_array_unref(c->expiring);
 	if (c->lock >= 0)
 		close(c->lock);
 	g_free(c);
@@ -157,6 +171,33 @@ enum exit_code change_drop(change *c, key_serial key)
 	return EXIT_OK;
 }
 
+enum exit_code change_mark(change *c, key_serial key, bool old)
+{
+	struct mark mark = {.key = key, .old = old};
+	struct step step = {.old = key};
+
+	/* What is held here can be put back among the old ones. */
+	if (keep(c, &step) != EXIT_OK)
+		return EXIT_FAILED;
+	g_array_append_val(c->marks, mark);
+	return EXIT_OK;
+}
+
+enum exit_code change_retire(change *c, key_serial key)
+{
+	struct step step = {.old = key};
+
+	if (keep(c, &step) != EXIT_OK)
+		return EXIT_FAILED;
+	g_array_append_val(c->steps, step);
+	return EXIT_OK;
+}
+
+void change_expire(change *c, key_serial key)
+{
+	g_array_append_val(c->expiring, key);
+}
+
 enum exit_code change_prepare(change *c)
 {
 	return store_prepare(c->path, c->kf);
@@ -183,6 +224,56 @@ static void say_failed(const change *c, const struct step *step, int r)
 	ring_error(c->ring, what, r);
 }
 
+static int set_mark(const change *c, key_serial key, bool old)
+{
+	return old ? aside_mark(c->ring->serial, key) : aside_unmark(c->ring->serial, key);
+}
+
+/* The marks come first: an old key is never anywhere without being known as one. */
+static enum exit_code apply_marks(change *c)
+{
+	for (guint i = 0; i < c->marks->len; i++) {
+		struct mark *mark = &g_array_index(c->marks, struct mark, i);
+		int r = set_mark(c, mark->key, mark->old);
+
+		if (r < 0) {
+			g_autofree char *what = g_strdup_printf("cannot mark key " SERIAL
+								" as one that is being replaced",
+								(unsigned int)mark->key);
+
+			ring_error(c->ring, what, r);
+			return EXIT_FAILED;
+		}
+		mark->done = true;
+	}
+	return EXIT_OK;
+}
+
+static void undo_marks(change *c)
+{
+	for (guint i = c->marks->len; i-- > 0;) {
+		struct mark *mark = &g_array_index(c->marks, struct mark, i);
+
+		if (mark->done)
+			set_mark(c, mark->key, !mark->old);
+		mark->done = false;
+	}
+}
+
+static void expire_all(const change *c)
+{
+	for (guint i = 0; i < c->expiring->len; i++) {
+		key_serial key = g_array_index(c->expiring, key_serial, i);
+		int r = key_expire(key, ASIDE_SECONDS);
+
+		if (r < 0 && !out_of_use(r))
+			log_warning("warning: key " SERIAL
+				    " cannot be given an end: %s; nvme-tls revoke " SERIAL
+				    " takes it out of use",
+				    (unsigned int)key, key_strerror(r), (unsigned int)key);
+	}
+}
+
 void change_undo(change *c)
 {
 	for (guint i = c->steps->len; i-- > 0;) {
@@ -199,6 +290,7 @@ void change_undo(change *c)
 			say_failed(c, &(struct step){.new = step->old, .old = step->new}, r);
 		step->done = false;
 	}
+	undo_marks(c);
 }
 
 int change_error(const change *c)
@@ -281,11 +373,14 @@ enum exit_code change_commit(change *c)
 	/* Ctrl-C waits until keyring and key file agree again. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	r = apply_all(c);
+	r = apply_marks(c);
+	if (r == EXIT_OK)
+		r = apply_all(c);
 	if (r == EXIT_OK)
 		r = store_commit(c->path, c->kf);
 	if (r == EXIT_OK) {
 		invalidate_dropped(c);
+		expire_all(c);
 	} else {
 		change_undo(c);
 		log_error("nothing was changed%s",

@@ -63,6 +63,19 @@ enum exit_code change_put(change *c, const char *identity, const secret *psk, ke
  */
 enum exit_code change_drop(change *c, key_serial key);
 
+/**
+ * change_mark() - make a key an old one of a rotation, or no longer one; see aside.h.
+ *
+ * Return: EXIT_OK, or EXIT_FAILED after a message.
+ */
+enum exit_code change_mark(change *c, key_serial key, bool old);
+
+/** change_retire() - take a key that is an old one out of the keyring above; it stays usable. */
+enum exit_code change_retire(change *c, key_serial key);
+
+/** change_expire() - let a key end by itself, ASIDE_SECONDS after the change is done. */
+void change_expire(change *c, key_serial key);
+
 /** change_prepare() - write the new key file beside the old one. Return: as the others. */
 enum exit_code change_prepare(change *c);
 

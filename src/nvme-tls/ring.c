@@ -8,6 +8,7 @@
 #include <gnutls/gnutls.h>
 
 #include "common/log.h"
+#include "nvme-tls/aside.h"
 #include "nvme-tls/output.h"
 
 int ring_find(const options *o, struct ring *ring)
@@ -110,13 +111,43 @@ static key_row *row_new(const struct ring *ring, key_serial serial, GHashTable *
 	return row;
 }
 
+/* The old keys among @rows get their phase, and those that are nowhere else a row at the end. */
+static void add_old(const struct ring *ring, GPtrArray *rows, const GArray *old,
+		    GHashTable *statuses)
+{
+	g_autoptr(GHashTable) by_serial = g_hash_table_new(NULL, NULL);
+
+	for (guint i = 0; i < rows->len; i++) {
+		key_row *row = g_ptr_array_index(rows, i);
+
+		g_hash_table_insert(by_serial, GINT_TO_POINTER(row->serial), row);
+	}
+	for (guint i = 0; i < old->len; i++) {
+		key_serial serial = g_array_index(old, key_serial, i);
+		key_row *row = g_hash_table_lookup(by_serial, GINT_TO_POINTER(serial));
+
+		if (row) {
+			row->phase = PHASE_OLD;
+			continue;
+		}
+		row = row_new(ring, serial, statuses);
+		if (!row)
+			continue;
+		row->phase = PHASE_ASIDE;
+		g_ptr_array_add(rows, row);
+	}
+	rows_mark(rows);
+}
+
 GPtrArray *ring_rows(const struct ring *ring)
 {
-	g_autoptr(GArray) serials = NULL;
+	g_autoptr(GArray) serials = NULL, old = NULL;
 	g_autoptr(GHashTable) statuses = NULL;
 	GPtrArray *rows;
 	int r = keyring_keys(ring->serial, &serials);
 
+	if (r == 0)
+		r = aside_keys(ring->serial, &old);
 	if (r < 0) {
 		ring_error(ring, "cannot list the keys", r);
 		return NULL;
@@ -129,6 +160,8 @@ GPtrArray *ring_rows(const struct ring *ring)
 		if (row)
 			g_ptr_array_add(rows, row);
 	}
+	if (old->len)
+		add_old(ring, rows, old, statuses);
 	return rows;
 }
 
@@ -139,6 +172,8 @@ GHashTable *ring_index(GPtrArray *rows)
 	for (guint i = 0; i < rows->len; i++) {
 		key_row *row = g_ptr_array_index(rows, i);
 
+		if (row->phase == PHASE_ASIDE)
+			continue;
 		if (key_row_usable(row) || !g_hash_table_contains(index, row->identity))
 			g_hash_table_replace(index, row->identity, row);
 	}

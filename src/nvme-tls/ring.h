@@ -40,8 +40,8 @@ enum ring_state ring_compare(const struct ring *ring, const char *identity, cons
 			     key_serial *serial, int *err);
 
 /**
- * ring_rows() - all keys of the type in the keyring: one reading, which costs the same for each key
- * of any number.
+ * ring_rows() - all keys of the type in the keyring, and those that rotations have put aside: one
+ * reading, which costs the same for each key of any number.
  *
  * Return: an array of struct key_row in the order of the keyring, to be freed by
  * g_ptr_array_unref(); NULL after a message.
@@ -52,7 +52,7 @@ GPtrArray *ring_rows(const struct ring *ring);
  * ring_index() - find rows by identity.
  *
  * Return: identities to struct key_row, both borrowed from @rows; of several rows of an identity,
- * one that is usable.
+ * one that is usable. Keys that are only aside are none of the keyring.
  */
 GHashTable *ring_index(GPtrArray *rows);
 

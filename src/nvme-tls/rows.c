@@ -29,13 +29,52 @@ void key_row_free(key_row *row)
 
 bool key_row_usable(const key_row *row)
 {
-	return !row->status.revoked && !row->status.expired;
+	return !row->status.revoked && !row->status.expired && row->phase != PHASE_ASIDE;
 }
 
 bool key_row_of_pair(const key_row *row, const char *hostnqn, const char *subsysnqn)
 {
 	return row->id.hostnqn && strcmp(row->id.hostnqn, hostnqn) == 0 &&
 	       strcmp(row->id.subsysnqn, subsysnqn) == 0;
+}
+
+const char *key_row_phase_name(const key_row *row)
+{
+	static const char *const names[] = {
+		[PHASE_NONE] = NULL,
+		[PHASE_NEW] = "new",
+		[PHASE_OLD] = "old",
+		[PHASE_ASIDE] = "aside",
+	};
+
+	return names[row->phase];
+}
+
+/* No NQN has a space. */
+static char *pair_name(const key_row *row)
+{
+	return g_strconcat(row->id.hostnqn, " ", row->id.subsysnqn, NULL);
+}
+
+void rows_mark(GPtrArray *rows)
+{
+	g_autoptr(GHashTable)
+		rotating = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+	for (guint i = 0; i < rows->len; i++) {
+		const key_row *row = g_ptr_array_index(rows, i);
+
+		if (row->id.hostnqn && row->phase != PHASE_NONE)
+			g_hash_table_add(rotating, pair_name(row));
+	}
+	for (guint i = 0; g_hash_table_size(rotating) && i < rows->len; i++) {
+		key_row *row = g_ptr_array_index(rows, i);
+		g_autofree char *pair = row->id.hostnqn ? pair_name(row) : NULL;
+
+		if (pair && row->phase == PHASE_NONE && !row->id.generated &&
+		    g_hash_table_contains(rotating, pair))
+			row->phase = PHASE_NEW;
+	}
 }
 
 static void G_GNUC_PRINTF(2, 3) problem(key_row *row, const char *format, ...)
@@ -117,7 +156,7 @@ static void book_fill(struct book *book, GPtrArray *rows)
 		g_array_append_val(book->sorted, place);
 		if (!row->id.hostnqn)
 			continue;
-		pair = g_strconcat(row->id.hostnqn, " ", row->id.subsysnqn, NULL);
+		pair = pair_name(row);
 		own = g_hash_table_lookup(pair_of, pair);
 		if (own) {
 			g_free(pair);
@@ -209,6 +248,9 @@ static bool examine_step(const struct book *book, GPtrArray *own, size_t step)
 
 		if (found_own) {
 			row->chosen = row == found;
+			/* Several keys are what a rotation is about: the phases say which is which. */
+			if (row->phase != PHASE_NONE && !c.foreign)
+				continue;
 			if (row != found)
 				problem(row,
 					"not what the host takes: for this pair it takes " SERIAL,

@@ -8,6 +8,14 @@
 #include "common/identity.h"
 #include "common/keyring.h"
 
+/** enum key_phase - where a key stands in a rotation of its pair. */
+enum key_phase {
+	PHASE_NONE, /* the pair has no rotation under way */
+	PHASE_NEW, /* it takes the place of others */
+	PHASE_OLD, /* it is being replaced, and still found, by a target and by a host */
+	PHASE_ASIDE, /* it is being replaced, and the kernel's host finds it no more */
+};
+
 /**
  * struct key_row - a key in the keyring.
  * @serial: its serial
@@ -17,6 +25,7 @@
  * @length: bytes of the key, or a negative errno when it cannot be read
  * @status: expiry, revoked, expired
  * @chosen: the kernel's NVMe host would take this key for its pair
+ * @phase: where it stands in a rotation, as rows_mark() finds out
  * @problems: what is wrong, sentences
  */
 typedef struct key_row {
@@ -27,6 +36,7 @@ typedef struct key_row {
 	int length;
 	key_status status;
 	bool chosen;
+	enum key_phase phase;
 	GPtrArray *problems;
 } key_row;
 
@@ -34,11 +44,17 @@ typedef struct key_row {
 key_row *key_row_new(key_serial serial, const char *identity);
 void key_row_free(key_row *row);
 
-/** key_row_usable() - whether a search of the kernel can find it. */
+/** key_row_usable() - whether a search of the kernel's host can find it. */
 bool key_row_usable(const key_row *row);
 
 /** key_row_of_pair() - whether it is the key of this host and this subsystem. */
 bool key_row_of_pair(const key_row *row, const char *hostnqn, const char *subsysnqn);
+
+/** key_row_phase_name() - "new", "old" or "aside", static; NULL for PHASE_NONE. */
+const char *key_row_phase_name(const key_row *row);
+
+/** rows_mark() - where a pair has an old key (PHASE_OLD, PHASE_ASIDE), its others are PHASE_NEW. */
+void rows_mark(GPtrArray *rows);
 
 /**
  * rows_examine() - find what is wrong with each key, and the one that the NVMe host would choose.
