@@ -9,6 +9,9 @@
 
 static bool wanted(const options *o, const key_row *row)
 {
+	/* In a key file it would be back where it has been taken out. */
+	if (row->phase == PHASE_ASIDE)
+		return false;
 	if (o->identity && strcmp(o->identity, row->identity) != 0)
 		return false;
 	if (o->version >= 0 && row->id.version != o->version)

@@ -47,6 +47,7 @@ static struct json_object *row_json(const key_row *row, GPtrArray *controllers)
 	for (guint i = 0; i < row->problems->len; i++)
 		json_array_add_string(problems, g_ptr_array_index(row->problems, i));
 	json_object_object_add(out, "problems", problems);
+	json_add_string(out, "rotation", key_row_phase_name(row));
 	for (guint i = 0; i < controllers->len; i++) {
 		const controller *c = g_ptr_array_index(controllers, i);
 
@@ -85,6 +86,23 @@ static void print_line(char *cell[COLUMNS], const int width[COLUMNS])
 		else
 			puts(cell[c]);
 	}
+}
+
+/* Where a rotation in steps stands. */
+static void print_phase(const key_row *row)
+{
+	static const char *const sentences[] = {
+		[PHASE_NEW] = "the new key of a rotation",
+		[PHASE_OLD] = "the old key of a rotation, accepted as before until rotate --finish",
+		[PHASE_ASIDE] = "the old key of a rotation, which the host no longer takes, until rotate --finish",
+	};
+	bool ends = row->phase == PHASE_OLD || row->phase == PHASE_ASIDE;
+
+	ends = ends && *row->status.expiry && strcmp(row->status.expiry, "never") != 0;
+	if (ends)
+		printf("  the old key of a rotation, which ends in %s\n", row->status.expiry);
+	else if (row->phase != PHASE_NONE)
+		printf("  %s\n", sentences[row->phase]);
 }
 
 static void print_users(const key_row *row, GPtrArray *controllers)
@@ -131,8 +149,10 @@ static void print_table(GPtrArray *rows, GPtrArray *controllers)
 
 			printf("  %s! %s%s\n", colour(COLOUR_BAD), problem, colour(COLOUR_NONE));
 		}
-		if (row)
+		if (row) {
+			print_phase(row);
 			print_users(row, controllers);
+		}
 		for (int c = 0; c < COLUMNS; c++)
 			g_free(cell[i][c]);
 	}

@@ -41,6 +41,9 @@ typedef struct options {
 	bool export;
 	bool json;
 	bool quiet;
+	bool stage;
+	bool change_over;
+	bool finish;
 	bool dry_run;
 	bool boot;
 	bool force;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nvme-tls rotate: give a pair a new key, so that at no moment it has none. */
+#include "nvme-tls/rotate.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "nvme-tls/handover.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
@@ -13,7 +16,7 @@
 /* A rotation on its way. */
 struct rotation {
 	struct ring ring;
-	const char *path; /* of the key file, NULL for none */
+	char *path; /* of the key file, NULL for none; owned */
 	change *change;
 	GPtrArray *old; /* key_row of the pair's retained keys, borrowed */
 	char *identity; /* the new one, owned */
@@ -27,6 +30,7 @@ static void rotation_clear(rotation *rot)
 {
 	change_free(rot->change);
 	g_ptr_array_unref(rot->old);
+	g_free(rot->path);
 	g_free(rot->identity);
 	secret_wipe(&rot->psk);
 }
@@ -58,24 +62,31 @@ static bool keyfile_has_pair(const char *path, const options *o)
 	return false;
 }
 
-/* The new key takes the line of the first old one; the others' lines go. */
-static void update_keyfile(struct rotation *rot, const options *o)
+char *rotate_keyfile_path(const options *o)
 {
-	keyfile *kf = change_keyfile(rot->change);
+	if (o->keyfile)
+		return g_strdup(o->keyfile);
+	if (strcmp(o->keyring, ".nvme") == 0 && keyfile_has_pair(KEYFILE_DEFAULT, o))
+		return g_strdup(KEYFILE_DEFAULT);
+	return NULL;
+}
+
+/* The new key takes the line of the first old one; the others' lines go. */
+void rotate_update_keyfile(keyfile *kf, const options *o, const char *identity, const secret *psk)
+{
 	g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func(g_free);
 	g_auto(interchange_text) text = {0};
 
 	for (size_t i = 0; i < keyfile_lines(kf); i++) {
-		char *identity;
+		char *own;
 
-		if (line_of_pair(kf, i, o, &identity))
-			g_ptr_array_add(old, identity);
+		if (line_of_pair(kf, i, o, &own))
+			g_ptr_array_add(old, own);
 	}
-	interchange_format(psk_hash_of_size(rot->psk.len), &rot->psk, &text);
-	keyfile_replace(kf, old->len ? g_ptr_array_index(old, 0) : rot->identity, rot->identity,
-			&text);
+	interchange_format(psk_hash_of_size(psk->len), psk, &text);
+	keyfile_replace(kf, old->len ? g_ptr_array_index(old, 0) : identity, identity, &text);
 	for (guint i = 1; i < old->len; i++)
-		if (strcmp(g_ptr_array_index(old, i), rot->identity) != 0 &&
+		if (strcmp(g_ptr_array_index(old, i), identity) != 0 &&
 		    strcmp(g_ptr_array_index(old, i), g_ptr_array_index(old, 0)) != 0)
 			keyfile_remove(kf, g_ptr_array_index(old, i));
 }
@@ -89,16 +100,18 @@ static bool find_old(struct rotation *rot, GPtrArray *rows, options *o)
 		key_row *row = g_ptr_array_index(rows, i);
 
 		if (!key_row_of_pair(row, o->hostnqn, o->subsysnqn) || row->id.generated ||
-		    !key_row_usable(row))
+		    (!key_row_usable(row) && row->phase != PHASE_ASIDE))
 			continue;
 		g_ptr_array_add(rot->old, row);
+		if (row->phase == PHASE_ASIDE)
+			continue;
 		if (row->id.version > version ||
 		    (row->id.version == version && (int)row->id.hash > hash)) {
 			version = row->id.version;
 			hash = (int)row->id.hash;
 		}
 	}
-	if (!rot->old->len) {
+	if (version < 0) {
 		log_error("keyring %s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen --insert",
 			  o->keyring, o->hostnqn, o->subsysnqn);
 		return false;
@@ -129,7 +142,7 @@ static enum exit_code prepare(struct rotation *rot, const options *o)
 			r = change_drop(rot->change, row->serial);
 	}
 	if (r == EXIT_OK && rot->path)
-		update_keyfile(rot, o);
+		rotate_update_keyfile(change_keyfile(rot->change), o, rot->identity, &rot->psk);
 	return r == EXIT_OK ? change_prepare(rot->change) : r;
 }
 
@@ -186,9 +199,9 @@ int cmd_rotate(int argc, char **argv)
 			return r == EXIT_INVALID ? source_invalid(why) : r;
 	}
 
-	rot.path = o.keyfile;
-	if (!rot.path && strcmp(o.keyring, ".nvme") == 0 && keyfile_has_pair(KEYFILE_DEFAULT, &o))
-		rot.path = KEYFILE_DEFAULT;
+	if (o.stage || o.change_over || o.finish)
+		return handover_run(&o, &configured);
+	rot.path = rotate_keyfile_path(&o);
 	r = ring_open(&o, &rot.ring);
 	if (r != EXIT_OK)
 		return r;

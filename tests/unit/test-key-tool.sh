@@ -294,6 +294,153 @@ case_commands_done_elsewhere_are_named() {
 	! grep XYZZY err || fail "a key is repeated"
 }
 
+# The serials in the keyring itself, and what list says of each key: "new 0a5e8b85".
+top() { keyctl rlist "$(keyctl search @s keyring mine)" | xargs -n1 | sort; }
+phases() { t list --json | jq -r '.[] | "\(.rotation) \(.serial_hex)"' | sort; }
+old_ring() { keyctl search "$(keyctl search @s keyring mine)" keyring nvme-tls:replaced; }
+
+case_rotation_in_steps_keeps_both_keys_and_then_one() {
+	local old new
+	t gen -q --identity=1 --insert "${PAIR[@]}" --keyfile=kf >first || fail "gen"
+	old=$(hex "$(serials)")
+	t gen -q >psk || fail "gen"
+
+	t rotate --stage "${PAIR[@]}" --keydata=psk --keyfile=kf >out || fail "stage"
+	new=$(t check "${PAIR[@]}" --identity=1 --json psk | jq -r .serial_hex)
+	has out "0x$new is accepted beside 0x$old"
+	same "phases" "new $new
+old $old" "$(phases)"
+	same "lines" 2 "$(wc -l <kf)"
+	returns 0 t check "${PAIR[@]}" --identity=1 first >/dev/null
+
+	t rotate --switch "${PAIR[@]}" --keyfile=kf >out || fail "switch"
+	same "phases" "aside $old
+new $new" "$(phases)"
+	same "lines" 1 "$(wc -l <kf)"
+	returns 0 t check "${PAIR[@]}" --identity=1 psk >/dev/null
+	same "keys in the keyring itself" 2 "$(top | wc -l)" # the new one, and the keyring of old ones
+	keyctl print $((16#$old)) >/dev/null || fail "a handshake could not read the old key"
+
+	t rotate --finish "${PAIR[@]}" --keyfile=kf >out || fail "finish"
+	t list >out
+	has out 'the old key of a rotation, which ends in [0-9]+s'
+	same "lines" 1 "$(wc -l <kf)"
+	# What the kernel does within twenty seconds.
+	keyctl invalidate $((16#$old))
+	t rotate --finish "${PAIR[@]}" >out || fail "finish"
+	has out "0x$new is the only key of the pair"
+	same "phases" "null $new" "$(phases)"
+	same "keys in the keyring itself" "$((16#$new))" "$(top)"
+}
+
+case_each_step_of_a_rotation_may_be_repeated() {
+	local step before
+	t gen --identity=1 --insert "${PAIR[@]}" --keyfile=kf >/dev/null || fail "gen"
+	t gen -q >psk || fail "gen"
+	for step in stage switch finish; do
+		t rotate --$step "${PAIR[@]}" --keydata=psk --keyfile=kf >/dev/null || fail "$step"
+		before="$(top) $(phases) $(cat kf)"
+		t rotate --$step "${PAIR[@]}" --keydata=psk --keyfile=kf >out || fail "$step again"
+		has out 'already done|the only key'
+		same "all after $step" "$before" "$(top) $(phases) $(cat kf)"
+	done
+}
+
+case_stage_makes_no_second_new_key() {
+	t gen --identity=1 --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t rotate --stage --quiet "${PAIR[@]}" >psk || fail "stage"
+	returns 5 t rotate --stage "${PAIR[@]}" 2>err >out
+	has err 'staged for this pair already'
+	same "what was printed" "" "$(cat out)"
+	same "keys" 2 "$(t list --json | jq length)"
+	returns 0 t rotate --stage "${PAIR[@]}" --keydata=psk >/dev/null
+}
+
+case_rotation_can_go_back() {
+	local old
+	t gen -q --identity=1 --insert "${PAIR[@]}" >first || fail "gen"
+	old=$(hex "$(serials)")
+	t gen -q >psk || fail "gen"
+	t rotate --stage "${PAIR[@]}" --keydata=psk >/dev/null || fail "stage"
+	t rotate --stage "${PAIR[@]}" --keydata=first >/dev/null || fail "stage back"
+	has <(phases) "new $old"
+	t rotate --switch "${PAIR[@]}" --keydata=psk >/dev/null || fail "switch"
+	t rotate --switch "${PAIR[@]}" --keydata=first >/dev/null || fail "switch back"
+	returns 0 t check "${PAIR[@]}" --identity=1 first >/dev/null
+	returns 4 t check "${PAIR[@]}" --identity=1 psk >/dev/null
+}
+
+case_two_keys_of_one_name_cannot_stand_beside_each_other() {
+	local before
+	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t gen -q >psk || fail "gen"
+	before=$(top)
+	for step in stage switch; do
+		returns 5 t rotate --$step "${PAIR[@]}" --keydata=psk 2>err
+		has err 'With --identity 1 each key has a name of its own'
+		same "the keyring" "$before" "$(top)"
+	done
+	t rotate --stage --identity=1 "${PAIR[@]}" --keydata=psk >/dev/null || fail "stage of version 1"
+	t rotate --switch "${PAIR[@]}" >/dev/null || fail "switch"
+	t rotate --finish "${PAIR[@]}" >/dev/null || fail "finish"
+	returns 0 t check --identity=1 "${PAIR[@]}" psk >/dev/null
+}
+
+case_key_that_is_aside_is_none_of_the_keyring() {
+	t gen -q --identity=1 --insert "${PAIR[@]}" --keyfile=kf >first || fail "gen"
+	t gen -q >psk || fail "gen"
+	t rotate --switch "${PAIR[@]}" --keydata=psk >/dev/null || fail "switch"
+	returns 4 t check --identity=1 "${PAIR[@]}" first >/dev/null
+	same "exported keys" 1 "$(t export | wc -l)"
+	t revoke "${PAIR[@]}" >/dev/null || fail "revoke"
+	same "keys" "[]" "$(t list --json | jq -c .)"
+	keyctl rlist "$(old_ring)" >left
+	same "old keys that are left" "" "$(xargs <left)"
+}
+
+case_rotation_without_steps_takes_the_old_keys_with_it() {
+	t gen -q --identity=1 --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t gen -q >psk || fail "gen"
+	t rotate --switch "${PAIR[@]}" --keydata=psk >/dev/null || fail "switch"
+	t rotate "${PAIR[@]}" >/dev/null || fail "rotate"
+	same "keys" 1 "$(t list --json | jq length)"
+}
+
+case_step_that_cannot_tell_its_key_changes_nothing() {
+	local before
+	t gen --identity=1 --insert "${PAIR[@]}" --keyfile=kf >/dev/null || fail "gen"
+	before="$(top) $(phases) $(cat kf)"
+	returns 1 t rotate --stage "${PAIR[@]}" --keyfile=kf >/dev/full 2>/dev/null
+	same "all" "$before" "$(top) $(phases) $(cat kf)"
+}
+
+case_step_without_a_known_new_key_is_refused() {
+	returns 4 t rotate --stage "${PAIR[@]}" 2>/dev/null
+	t gen --identity=1 --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	t gen -q >psk || fail "gen"
+	returns 4 t rotate --finish "${PAIR[@]}" --keydata=psk 2>err
+	has err 'rotate --stage \(on the target\) or --switch \(on the host\) puts it there'
+	t insert --identity=1 "${PAIR[@]}" psk >/dev/null || fail "insert"
+	for step in switch finish; do
+		returns 4 t rotate --$step "${PAIR[@]}" 2>err
+		has err 'which of them is the new one is not known'
+	done
+	returns 2 t rotate --stage --finish "${PAIR[@]}" 2>err
+	has err 'one at a time'
+}
+
+case_names_in_utf8_work_in_the_c_locale() {
+	local names=(--hostnqn=nqn.hößt --subsysnqn=nqn.ünit)
+	export LC_ALL=C
+	t gen --quiet --insert "${names[@]}" --keyfile=kf >psk || fail "gen"
+	returns 0 t check "${names[@]}" psk >/dev/null
+	t list >out
+	has out 'nqn.hößt  nqn.ünit'
+	same "exported" "$(cat kf)" "$(t export "${names[@]}")"
+	returns 0 t revoke "${names[@]}" --keyfile=kf >/dev/null
+	same "lines" 0 "$(wc -l <kf)"
+}
+
 all=$(declare -F | sed -n 's/^declare -f case_//p')
 (($#)) && all=$*
 # shellcheck disable=SC2086 # a list of words
