@@ -210,20 +210,23 @@ static int fail_on_error(struct session *s, int err)
 }
 
 /*
- * GnuTLS takes one record a call, and then counts on a socket that is readable; nobody would wake it
- * for what is left of a replay. The transport's limit of records is also the one of these calls.
+ * GnuTLS takes one record of a message a call, says EAGAIN, and counts on a socket that is readable:
+ * nobody would wake it for what is left of a replay. Each call takes a record at least, so the
+ * transport's limit of records is one of these calls as well.
  */
 static int call_gnutls(struct session *s)
 {
-	size_t left;
+	struct transport *t = &s->transport;
+	size_t before;
 	int r;
 
 	do {
-		left = transport_replay_left(&s->transport);
+		before = t->received + t->replayed;
+		t->starved = false;
 		r = gnutls_handshake(s->tls);
 	} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED ||
 		 r == GNUTLS_E_GOT_APPLICATION_DATA ||
-		 (r == GNUTLS_E_AGAIN && transport_replay_left(&s->transport) < left));
+		 (r == GNUTLS_E_AGAIN && !t->starved && t->received + t->replayed > before));
 	return r;
 }
 

@@ -72,7 +72,6 @@ ssize_t transport_receive(struct transport *t, void *data, size_t len)
 	do
 		n = recv(t->fd, data, MIN(len, TRANSPORT_BYTES_MAX - t->received), MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
-	t->receives++;
 	if (n < 0)
 		return errno == EAGAIN ? -EAGAIN : end(t, CAUSE_CONNECTION_BROKE, errno);
 	if (n == 0)
@@ -100,6 +99,11 @@ int transport_flush(struct transport *t)
 	return 0;
 }
 
+static size_t replay_left(const struct transport *t)
+{
+	return t->replay ? t->replay->len - t->replayed : 0;
+}
+
 static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *vec, int n)
 {
 	struct transport *t = ptr;
@@ -115,7 +119,7 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *vec, int n)
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
 {
 	struct transport *t = ptr;
-	ssize_t n = (ssize_t)MIN(len, transport_replay_left(t));
+	ssize_t n = (ssize_t)MIN(len, replay_left(t));
 
 	if (n) {
 		memcpy(data, t->replay->data + t->replayed, (size_t)n);
@@ -135,7 +139,8 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
 		return n;
 	if (t->cause == CAUSE_PEER_CLOSED)
 		return 0;
-	gnutls_transport_set_errno(t->tls, n == -EAGAIN ? EAGAIN : EIO);
+	t->starved = n == -EAGAIN;
+	gnutls_transport_set_errno(t->tls, t->starved ? EAGAIN : EIO);
 	return -1;
 }
 
@@ -168,11 +173,6 @@ void transport_replay(struct transport *t, const void *message, size_t len)
 		from += n;
 		len -= n;
 	}
-}
-
-size_t transport_replay_left(const struct transport *t)
-{
-	return t->replay ? t->replay->len - t->replayed : 0;
 }
 
 bool transport_alert(struct transport *t, int alert)

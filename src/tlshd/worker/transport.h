@@ -27,8 +27,8 @@ enum record_type {
  * and would take 16 MiB of one: so both limits are what keeps the cost of a stranger's bytes down.
  * Two ClientHellos of the longest kind fit, and so do a server's flight and its tickets.
  */
-#define TRANSPORT_BYTES_MAX (64 * 1024)
-#define TRANSPORT_RECORDS_MAX 160
+#define TRANSPORT_BYTES_MAX (48 * 1024)
+#define TRANSPORT_RECORDS_MAX 128
 
 /**
  * struct transport - one connection, non-blocking.
@@ -37,7 +37,7 @@ enum record_type {
  * @error: the errno of CAUSE_CONNECTION_BROKE
  * @header: the first bytes of the record that is being received
  * @received, @records: what the peer has sent, records counted by their headers
- * @receives: calls of recv(), for tests of what a peer's bytes cost
+ * @starved: GnuTLS has asked for bytes that were not there; else it can go on at once
  */
 struct transport {
 	int fd;
@@ -53,7 +53,7 @@ struct transport {
 	size_t body_left;
 	size_t received;
 	unsigned int records;
-	unsigned int receives;
+	bool starved;
 };
 
 /** transport_init() - for the stream socket @fd, which is borrowed. */
@@ -74,9 +74,6 @@ void transport_attach(struct transport *t, gnutls_session_t tls);
  * The message goes into records as full as they can be, however the peer has cut it.
  */
 void transport_replay(struct transport *t, const void *message, size_t len);
-
-/** transport_replay_left() - how much of the replay GnuTLS has not received yet. */
-size_t transport_replay_left(const struct transport *t);
 
 /**
  * transport_receive() - up to @len bytes of the peer, without waiting.
