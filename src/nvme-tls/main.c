@@ -64,6 +64,8 @@ static int run(int argc, char **argv)
 		argc--;
 		argv[0] = below_keys;
 	}
+	if (strcmp(argv[0], "complete") == 0)
+		return cmd_complete(argc, argv);
 	command = command_find(argv[0], NULL);
 	return command ? run_command[command->id](argc, argv) : unknown(argv[0]);
 }
@@ -98,9 +100,11 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (strcmp(argv[1], "help") == 0 && argc > 2) {
-		char *help[] = {argv[2], (char[]){"--help"}, NULL};
+		bool two_words = strcmp(argv[2], "keys") == 0 && argc > 3;
+		char *help[] = {argv[2], two_words ? argv[3] : (char[]){"--help"},
+				(char[]){"--help"}, NULL};
 
-		return run(2, help);
+		return run(two_words ? 3 : 2, help);
 	}
 	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
 	    strcmp(argv[1], "-h") == 0) {

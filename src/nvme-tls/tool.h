@@ -28,3 +28,14 @@ int cmd_rotate(int argc, char **argv);
 int cmd_tls_key(int argc, char **argv);
 int cmd_keys_import(int argc, char **argv);
 int cmd_keys_revoke(int argc, char **argv);
+
+/**
+ * cmd_complete() - print what can stand in the place of the last word of a command line.
+ * @argc, @argv: "complete", and then the words behind "nvme-tls", the last of them perhaps empty
+ *
+ * A line is a whole word, a tab, and what it means; the line ":files" stands for the names of files,
+ * which the shell knows. No messages.
+ *
+ * Return: EXIT_OK.
+ */
+int cmd_complete(int argc, char **argv);

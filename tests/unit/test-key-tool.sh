@@ -4,6 +4,8 @@
 # Usage: test-key-tool.sh NVME-TLS [CASE...]; prints TAP.
 set -uo pipefail
 
+completion=$(realpath "$(dirname "$0")/../../src/nvme-tls/completion/nvme-tls.bash")
+
 tool=$(realpath "$1")
 shift
 if [[ ! ${IN_SESSION:-} ]]; then
@@ -439,6 +441,68 @@ case_names_in_utf8_work_in_the_c_locale() {
 	same "exported" "$(cat kf)" "$(t export "${names[@]}")"
 	returns 0 t revoke "${names[@]}" --keyfile=kf >/dev/null
 	same "lines" 0 "$(wc -l <kf)"
+}
+
+# completions WORD...: those of the last word, sorted, without what they mean.
+completions() { "$tool" complete "$@" | cut -f1 | sort; }
+
+case_completion_knows_commands_options_and_values() {
+	local identity="NVMe0R01 $HOST $SUBSYS"
+
+	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	same "a command" "revoke" "$(completions rev)"
+	same "no name of nvme-cli" "" "$(completions gen-)"
+	same "an option with a value" "--subsysnqn=" "$(completions gen --sub)"
+	same "only options of the command" "" "$(completions list --hm)"
+	same "options of nvme-cli's name for it" "--identity=" "$(completions keys import --id)"
+	for last in "gen -I" "gen --identity" "gen --id" "gen -iI" "rotate -c nqn.s -I"; do
+		# shellcheck disable=SC2086 # words
+		same "values behind '$last'" "0 1" "$(completions $last '' | xargs)"
+	done
+	same "values in the word" "--hmac=0 --hmac=1 --hmac=2" "$(completions gen --hmac= | xargs)"
+	same "eras" 4 "$(completions insert --compat= | wc -l)"
+	same "files" ":files" "$(completions import -f '')"
+	same "files for an argument" ":files" "$(completions check psk)"
+	same "an argument behind --" ":files" "$(completions check -- --hm)"
+	same "nothing for an option of no value" "" "$(completions gen --insert=)"
+	same "nothing for what is no command" "" "$(completions nonsense --)"
+	for last in "-k mine -t user" "--keyring=mine --keytype=user" "--keyri mine --keyt user"; do
+		# shellcheck disable=SC2086 # words
+		same "identities with $last" "$identity" "$(completions revoke $last NVMe)"
+		# shellcheck disable=SC2086 # words
+		same "host NQNs with $last" "$HOST" "$(completions list $last -n "$HOST")"
+	done
+	same "serials" 1 "$(completions revoke -k mine -t user 0x | wc -l)"
+	same "messages" "" "$("$tool" complete revoke -k none '' 2>&1)"
+}
+
+# shellcheck disable=SC2030 # what bash sets for a completion, each time anew
+# in_bash LINE: what readline would be given for it; a ~ marks what is one word to readline.
+in_bash() (
+	COMP_LINE=${1//"~"/}
+	IFS=$' ~' read -ra COMP_WORDS <<<"$1"
+	COMP_WORDS[0]=$tool
+	[[ $1 != *[\ =~] ]] || COMP_WORDS+=("")
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	COMP_LINE="$tool ${COMP_LINE#* }" COMP_POINT=${#COMP_LINE}
+	_nvme_tls
+	printf '%s\n' "${COMPREPLY[@]}"
+)
+
+case_bash_is_given_what_readline_replaces() {
+	local digest
+
+	# shellcheck source=src/nvme-tls/completion/nvme-tls.bash
+	. "$completion" || fail "the completion of bash"
+	RING=@s
+	digest=$(t gen --insert -I1 -n nqn.h:a -c $SUBSYS | sed -n 's/^NVMe1.* //p')
+	same "a command" "revoke" "$(in_bash "nvme-tls rev")"
+	same "an option" "--subsysnqn=" "$(in_bash "nvme-tls gen --sub")"
+	same "a value behind =" "0 1" "$(in_bash "nvme-tls gen --identity~=" | xargs)"
+	same "a value" "0 1" "$(in_bash "nvme-tls gen -I " | xargs)"
+	same "an identity" "NVMe1R01\\ nqn.h:a\\ nqn.io-1\\ $digest" \
+		"$(in_bash "nvme-tls revoke -k @s -t user NVMe1")"
+	same "a name behind its colon" "a" "$(in_bash "nvme-tls list -k @s -t user -n nqn.h~:~")"
 }
 
 all=$(declare -F | sed -n 's/^declare -f case_//p')
