@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Handshakes of the whole daemon with OpenSSL, both sides: test-handshakes.py FAKE-TLSHD"""
+import os, subprocess, sys, tempfile, threading, time
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import kernel
+from kernel import Daemon, Keyring, run_cases
+
+IDENTITY, PSK, WRONG = "NVMe0R01 nqn.host nqn.io-1", b"\x07" * 32, b"\x08" * 32
+ENOKEY, EKEYREJECTED, ETIMEDOUT, EOPNOTSUPP, ECONNRESET = 126, 129, 110, 95, 104
+
+directory = tempfile.TemporaryDirectory()
+keyring = Keyring()
+key = keyring.add(IDENTITY, PSK)
+daemon = Daemon(sys.argv[1], directory.name, keyring)
+
+def s_client(identity=IDENTITY, psk=PSK, *options, port=None):
+    return subprocess.Popen(
+        ["openssl", "s_client", "-connect", "127.0.0.1:%d" % (port or daemon.port), "-tls1_3", "-quiet", "-no_ign_eof",
+         "-psk_identity", identity, "-psk", psk.hex(), "-ciphersuites", "TLS_AES_128_GCM_SHA256", *options],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+def client(*how, **options):
+    """An OpenSSL client. Return: the daemon's request, what OpenSSL said."""
+    peer = s_client(*how, **options)
+    request = daemon.next_request()
+    request.outcome()
+    return request, peer.communicate(timeout=kernel.PATIENCE)[1]
+
+class Server:
+    """An OpenSSL server that expects this key."""
+    def __init__(self, psk=PSK):
+        self.process = subprocess.Popen(
+            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-nocert", "-psk_identity", IDENTITY,
+             "-psk", psk.hex(), "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            if line.startswith("ACCEPT"):
+                self.port = int(line.rsplit(":", 1)[1])
+                break
+
+    def end(self):
+        self.process.kill()
+        return self.process.communicate()[0]
+
+def last_line():
+    return daemon.lines("handshake with")[-1]
+
+def same(what, expected, got):
+    assert expected == got, "%s: expected %r, got %r; the log ends:\n%s" % (
+        what, expected, got, "\n".join(daemon.log().splitlines()[-5:]))
+
+def contains(what, text):
+    assert what in text, "no '%s' in: %s" % (what, text)
+
+# --- a target's side
+
+def an_openssl_client_connects():
+    request, said = client()
+    same("status", 0, request.status)
+    same("the key that the kernel is told", key, request.remote)
+    assert "alert" not in said, said
+    contains('succeeded: cipher AES-128-GCM, identity "%s", key 0x%08x' % (IDENTITY, key), last_line())
+
+def a_wrong_key_is_final_and_gets_decrypt_error():
+    request, said = client(IDENTITY, WRONG)
+    same("status", EKEYREJECTED, request.status)
+    contains("decrypt error", said)
+    contains("[wrong-key]", last_line())
+
+def an_unknown_identity_is_final_and_named():
+    request, said = client(IDENTITY + "0", PSK)
+    same("status", ENOKEY, request.status)
+    contains("unknown psk identity", said)
+    contains('identity "%s0"' % IDENTITY, last_line())
+    contains("[no-key]", last_line())
+
+def a_prefix_of_an_identity_is_another_identity():
+    same("status", ENOKEY, client(IDENTITY[:-1], PSK)[0].status)
+
+def a_revoked_key_is_named():
+    old = keyring.add("NVMe0R01 nqn.host nqn.revoked", PSK)
+    same("status", 0, client("NVMe0R01 nqn.host nqn.revoked", PSK)[0].status)
+    keyring.revoke(old)
+    same("status", ENOKEY, client("NVMe0R01 nqn.host nqn.revoked", PSK)[0].status)
+    contains("revoked", last_line())
+
+def a_key_that_is_replaced_is_not_used_again():
+    name = "NVMe0R01 nqn.host nqn.replaced"
+    first = keyring.add(name, PSK)
+    same("status", 0, client(name, PSK)[0].status)
+    keyring.remove(first)
+    keyring.add(name, WRONG)
+    same("status with the old bytes", EKEYREJECTED, client(name, PSK)[0].status)
+    same("status with the new ones", 0, client(name, WRONG)[0].status)
+
+def a_hello_in_small_records_is_answered():
+    request, _ = client(IDENTITY, PSK, "-max_send_frag", "512", "-alpn", ",".join("p%03d" % i for i in range(250)))
+    same("status", 0, request.status)
+
+def another_group_and_cipher_are_agreed_on():
+    same("status", 0, client(IDENTITY, PSK, "-groups", "P-256")[0].status)
+    request, _ = client(IDENTITY, PSK, "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256")
+    same("status", 0, request.status)
+    contains("CHACHA20", last_line())
+
+def tls_1_2_is_refused():
+    peer = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % daemon.port, "-tls1_2", "-cipher", "ALL:@SECLEVEL=0"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert daemon.next_request().outcome() not in (0, ENOKEY, EKEYREJECTED)
+    contains("protocol version", peer.stderr)
+
+def fifty_at_once_complete():
+    peers = [s_client() for _ in range(50)]
+    requests = [daemon.next_request() for _ in peers]
+    same("statuses", {0}, {r.outcome() for r in requests})
+    for peer in peers:
+        peer.communicate(timeout=kernel.PATIENCE)
+
+def another_authentication_is_refused_at_once():
+    daemon.auth = kernel.X509
+    try:
+        peer = kernel.socket.create_connection(("127.0.0.1", daemon.port))
+        same("status", EOPNOTSUPP, daemon.next_request().outcome())
+        peer.close()
+    finally:
+        daemon.auth = kernel.PSK
+
+def a_silent_peer_ends_in_its_time():
+    daemon.timeout_ms = 1500
+    try:
+        peer = kernel.socket.create_connection(("127.0.0.1", daemon.port))
+        request = daemon.next_request()
+        same("status", ETIMEDOUT, request.outcome())
+        assert request.took >= 1.4, "after %.1f s" % request.took
+        contains("[silent-peer]", last_line())
+        peer.close()
+    finally:
+        daemon.timeout_ms = kernel.GRANTED_MS
+
+def a_failure_is_not_reported_before_the_target_is_ready():
+    peer = kernel.socket.create_connection(("127.0.0.1", daemon.port))
+    peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    request = daemon.next_request()
+    assert request.outcome() != 0
+    assert request.took >= 0.05, "after %.3f s" % request.took
+    peer.close()
+
+def keyrings_are_found_where_requests_do_not_name_them():
+    with tempfile.TemporaryDirectory() as other:
+        old = Daemon(sys.argv[1], other, keyring, links=True)
+        peer = s_client(port=old.port)
+        request = old.next_request()
+        same("status", 0, request.outcome())
+        same("the key", key, request.remote)
+        peer.communicate(timeout=kernel.PATIENCE)
+        same("exit code", 0, old.stop())
+
+# --- a host's side
+
+def our_client_and_an_openssl_server_connect():
+    server = Server()
+    request = daemon.connect(server.port, key)
+    same("status", 0, request.outcome())
+    same("the key that the kernel is told", key, request.remote)
+    server.end()
+    contains("client handshake with 127.0.0.1:%d succeeded" % server.port, last_line())
+
+def our_client_with_another_key_is_refused():
+    server = Server(WRONG)
+    request = daemon.connect(server.port, key)
+    assert request.outcome() != 0
+    server.end()
+    contains("the peer", last_line())
+
+def a_client_without_a_key_fails_for_good():
+    server = Server()
+    request = daemon.connect(server.port, 0)
+    same("status", ENOKEY, request.outcome())
+    server.end()
+    contains("[no-key-named]", last_line())
+
+def the_daemon_ends_cleanly():
+    same("exit code", 0, daemon.stop())
+    contains("stopped", daemon.log().splitlines()[-1])
+    assert not daemon.lines("Sanitizer|runtime error"), daemon.log()
+
+sys.exit(run_cases([
+    an_openssl_client_connects,
+    a_wrong_key_is_final_and_gets_decrypt_error,
+    an_unknown_identity_is_final_and_named,
+    a_prefix_of_an_identity_is_another_identity,
+    a_revoked_key_is_named,
+    a_key_that_is_replaced_is_not_used_again,
+    a_hello_in_small_records_is_answered,
+    another_group_and_cipher_are_agreed_on,
+    tls_1_2_is_refused,
+    fifty_at_once_complete,
+    another_authentication_is_refused_at_once,
+    a_silent_peer_ends_in_its_time,
+    a_failure_is_not_reported_before_the_target_is_ready,
+    keyrings_are_found_where_requests_do_not_name_them,
+    our_client_and_an_openssl_server_connect,
+    our_client_with_another_key_is_refused,
+    a_client_without_a_key_fails_for_good,
+    the_daemon_ends_cleanly,
+]))

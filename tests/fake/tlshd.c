@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The daemon without what needs root or a kernel of its own: the real broker and real, forked workers
+ * over the upcall of this folder, as the user who starts it. Never installed.
+ *
+ *   fake-tlshd CONFIG
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tlshd/broker/broker.h"
+#include "tlshd/shared/config.h"
+
+int main(int argc, char **argv)
+{
+	struct broker_options options = {.config_path = argc > 1 ? argv[1] : NULL,
+					 .fork_workers = true,
+					 .worker_uid = getuid(),
+					 .worker_gid = getgid()};
+	g_autoptr(GError) error = NULL;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_open(LOG_TARGET_STDERR, "tlshd");
+	options.settings = config_load(options.config_path, &error);
+	if (!options.settings) {
+		log_error("%s", error->message);
+		return EXIT_FAILURE;
+	}
+	return broker_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
