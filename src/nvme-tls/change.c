@@ -36,13 +36,18 @@ struct mark {
 	bool done;
 };
 
+struct expiry {
+	key_serial key;
+	unsigned int seconds;
+};
+
 struct change {
 	const struct ring *ring;
 	const char *path;
 	keyfile *kf;
 	GArray *steps;
 	GArray *marks;
-	GArray *expiring; /* key_serial */
+	GArray *expiring; /* of struct expiry */
 	int lock;
 	int error; /* of the put that failed last */
 };
@@ -81,7 +86,7 @@ change *change_open(const struct ring *ring, const char *path, bool create)
 	c->lock = -1;
 	c->steps = g_array_new(FALSE, TRUE, sizeof(struct step));
 	c->marks = g_array_new(FALSE, TRUE, sizeof(struct mark));
-	c->expiring = g_array_new(FALSE, TRUE, sizeof(key_serial));
+	c->expiring = g_array_new(FALSE, TRUE, sizeof(struct expiry));
 	if (ring && lock_keyrings(c) != EXIT_OK)
 		return NULL;
 	if (path && store_edit(path, create, &c->kf) != EXIT_OK)
@@ -193,9 +198,12 @@ enum exit_code change_retire(change *c, key_serial key)
 	return EXIT_OK;
 }
 
-void change_expire(change *c, key_serial key)
+void change_expire(change *c, key_serial key, unsigned int seconds)
 {
-	g_array_append_val(c->expiring, key);
+	struct expiry expiry = {.key = key, .seconds = seconds};
+
+	if (seconds)
+		g_array_append_val(c->expiring, expiry);
 }
 
 enum exit_code change_prepare(change *c)
@@ -263,8 +271,8 @@ static void undo_marks(change *c)
 static void expire_all(const change *c)
 {
 	for (guint i = 0; i < c->expiring->len; i++) {
-		key_serial key = g_array_index(c->expiring, key_serial, i);
-		int r = key_expire(key, ASIDE_SECONDS);
+		key_serial key = g_array_index(c->expiring, struct expiry, i).key;
+		int r = key_expire(key, g_array_index(c->expiring, struct expiry, i).seconds);
 
 		if (r < 0 && !out_of_use(r))
 			log_warning("warning: key " SERIAL
@@ -306,6 +314,7 @@ void change_apply(change *c, void (*failed)(guint at, int err, void *data), void
 		if (r < 0)
 			failed(i, r, data);
 	}
+	expire_all(c);
 }
 
 /*

@@ -73,8 +73,8 @@ enum exit_code change_mark(change *c, key_serial key, bool old);
 /** change_retire() - take a key that is an old one out of the keyring above; it stays usable. */
 enum exit_code change_retire(change *c, key_serial key);
 
-/** change_expire() - let a key end by itself, ASIDE_SECONDS after the change is done. */
-void change_expire(change *c, key_serial key);
+/** change_expire() - let a key end by itself, @seconds after the change is done; 0 does nothing. */
+void change_expire(change *c, key_serial key, unsigned int seconds);
 
 /** change_prepare() - write the new key file beside the old one. Return: as the others. */
 enum exit_code change_prepare(change *c);

@@ -26,6 +26,10 @@ int cmd_gen(int argc, char **argv)
 			  o.insert ? "--insert" : "--keyfile");
 		return EXIT_USAGE;
 	}
+	if (o.expires && !o.insert) {
+		log_error("%s: --expires is for a key in the keyring: give --insert", o.name);
+		return EXIT_USAGE;
+	}
 	r = source_new(&o, &configured);
 	if (r != EXIT_OK)
 		return r;
@@ -41,6 +45,8 @@ int cmd_gen(int argc, char **argv)
 		r = c ? place_key(c, to, identity, &psk, o.force, &placed) : EXIT_FAILED;
 		if (r == EXIT_OK)
 			r = change_prepare(c);
+		if (r == EXIT_OK)
+			change_expire(c, placed.serial, o.insert ? o.expires : 0);
 	}
 	if (r != EXIT_OK)
 		return r;

@@ -211,10 +211,14 @@ static enum exit_code mark_others(handover *h)
 
 static enum exit_code put_new(handover *h)
 {
-	if (h->new)
-		return EXIT_OK;
-	ring_warn_of_hash(h->identity);
-	return change_put(h->change, h->identity, &h->psk, 0, &h->serial);
+	enum exit_code r = EXIT_OK;
+
+	if (!h->new) {
+		ring_warn_of_hash(h->identity);
+		r = change_put(h->change, h->identity, &h->psk, 0, &h->serial);
+	}
+	change_expire(h->change, h->serial, h->o->expires);
+	return r;
 }
 
 /* The serials of the old keys, as text and as JSON. */
@@ -432,7 +436,7 @@ static enum exit_code finish(handover *h, const interchange *configured)
 
 		if (row->serial == h->serial || ends_soon(row))
 			continue;
-		change_expire(h->change, row->serial);
+		change_expire(h->change, row->serial, ASIDE_SECONDS);
 		changed = true;
 	}
 	if (h->path)

@@ -43,7 +43,7 @@ struct problem {
 /* What is to be done, and what has become of it. */
 typedef struct tally {
 	const options *o;
-	struct ring ring; /* no serial in a dry run */
+	struct ring ring;
 	GPtrArray *items; /* in the order of their first lines */
 	GHashTable *by_identity; /* to item, borrowed */
 	GPtrArray *put; /* the items that the change has, in its order, borrowed */
@@ -162,8 +162,8 @@ static GPtrArray *boot_paths(void)
 	return paths;
 }
 
-/* Where the key is loaded already, the same key stays under its serial: a connection may have it. */
-static void put_item(tally *t, change *c, GHashTable *loaded, item *it)
+/* What the keyring has of a key already: the same one, or another one that gives way. */
+static void look_up(GHashTable *loaded, item *it)
 {
 	const key_row *row = g_hash_table_lookup(loaded, it->identity);
 	g_auto(secret) psk = SECRET_INIT;
@@ -173,12 +173,23 @@ static void put_item(tally *t, change *c, GHashTable *loaded, item *it)
 	if (row && key_read_psk(row->serial, &psk) == 0 && secret_equal(&psk, &it->psk)) {
 		it->fate = UNCHANGED;
 		it->serial = row->serial;
+	} else {
+		it->replaced = row ? row->serial : 0;
+	}
+}
+
+/* The same key stays under its serial, which a connection may have been told. */
+static void put_item(tally *t, change *c, GHashTable *loaded, item *it)
+{
+	look_up(loaded, it);
+	if (it->fate == UNCHANGED) {
+		change_expire(c, it->serial, t->o->expires);
 		return;
 	}
-	it->replaced = row ? row->serial : 0;
 	if (change_put(c, it->identity, &it->psk, it->replaced, &it->serial) == EXIT_OK) {
 		it->fate = IMPORTED;
 		g_ptr_array_add(t->put, it);
+		change_expire(c, it->serial, t->o->expires);
 	} else {
 		it->fate = REFUSED;
 		it->error = change_error(c);
@@ -257,8 +268,8 @@ static void print_text(const tally *t)
 			print_item(it);
 	}
 	if (t->o->dry_run)
-		printf("%u to import, %u bad lines; nothing was changed\n", t->fates[WOULD],
-		       t->problems->len);
+		printf("%u to import, %u there already, %u bad lines; nothing was changed\n",
+		       t->fates[WOULD], t->fates[UNCHANGED], t->problems->len);
 	else
 		printf("%u imported, %u there already, %u failed, %u bad lines\n",
 		       t->fates[IMPORTED], t->fates[UNCHANGED], t->fates[REFUSED],
@@ -334,6 +345,26 @@ static enum exit_code put_all(tally *t)
 	return EXIT_FAILED;
 }
 
+/* Without a keyring, before the module is loaded say, every key of the file is to be imported. */
+static enum exit_code try_all(tally *t)
+{
+	g_autoptr(GPtrArray) rows = NULL;
+	g_autoptr(GHashTable) loaded = NULL;
+
+	if (ring_find(t->o, &t->ring) < 0) {
+		log_info("keyring %s cannot be looked at: nothing of this is known to be loaded",
+			 t->o->keyring);
+		return print(t);
+	}
+	rows = ring_rows(&t->ring);
+	if (!rows)
+		return EXIT_FAILED;
+	loaded = ring_index(rows);
+	for (guint i = 0; i < t->items->len; i++)
+		look_up(loaded, g_ptr_array_index(t->items, i));
+	return print(t);
+}
+
 /*
  * At boot a bad line is not a fault of the service: the others are in, and whatever waits for them
  * can go on. The log has the line; systemd is told when no key came in, or the kernel refused one.
@@ -398,6 +429,6 @@ int cmd_import(int argc, char **argv)
 	}
 	if (r != EXIT_OK && !o.boot)
 		return r;
-	put = o.dry_run ? print(&t) : put_all(&t);
+	put = o.dry_run ? try_all(&t) : put_all(&t);
 	return result(&t, put == EXIT_OK ? r : put);
 }

@@ -15,6 +15,7 @@ int cmd_insert(int argc, char **argv)
 	g_autofree char *identity = NULL, *why = NULL;
 	g_autoptr(change) c = NULL;
 	struct placed placed = {0};
+	const struct ring *to;
 	struct ring ring;
 	enum exit_code r;
 
@@ -43,15 +44,17 @@ int cmd_insert(int argc, char **argv)
 		r = place_derive(&o, &key, &identity, &psk);
 	}
 	if (r == EXIT_OK)
-		r = ring_open(&o, &ring);
+		r = ring_open_if_any(&o, &ring);
 	if (r != EXIT_OK)
 		return r;
-	c = change_open(&ring, o.keyfile, true);
-	r = c ? place_key(c, &ring, identity, &psk, o.force, &placed) : EXIT_FAILED;
+	to = ring.serial ? &ring : NULL;
+	c = change_open(to, o.keyfile, true);
+	r = c ? place_key(c, to, identity, &psk, o.force, &placed) : EXIT_FAILED;
 	if (r == EXIT_OK)
 		r = change_prepare(c);
 	if (r != EXIT_OK)
 		return r;
+	change_expire(c, placed.serial, to ? o.expires : 0);
 
 	if (o.json) {
 		struct json_object *out = json_object_new_object();

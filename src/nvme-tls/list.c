@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nvme-tls list: what keys the keyring has, and what is wrong with them. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/compare.h"
 #include "nvme-tls/controllers.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
@@ -24,12 +26,15 @@ static bool wanted(const options *o, const key_row *row)
 	return !o->subsysnqn || (row->id.subsysnqn && strcmp(row->id.subsysnqn, o->subsysnqn) == 0);
 }
 
-static struct json_object *row_json(const key_row *row, GPtrArray *controllers)
+static struct json_object *row_json(const key_row *row, GPtrArray *controllers, bool compared)
 {
 	struct json_object *out = json_object_new_object(), *problems = json_object_new_array();
 	struct json_object *users = json_object_new_array();
 
-	json_add_serial(out, row->serial);
+	if (row->serial)
+		json_add_serial(out, row->serial);
+	else
+		json_object_object_add(out, "serial", NULL);
 	json_add_string(out, "identity", row->identity);
 	if (!row->malformed) {
 		json_add_string(out, "kind", row->id.generated ? "generated" : "retained");
@@ -48,6 +53,8 @@ static struct json_object *row_json(const key_row *row, GPtrArray *controllers)
 		json_array_add_string(problems, g_ptr_array_index(row->problems, i));
 	json_object_object_add(out, "problems", problems);
 	json_add_string(out, "rotation", key_row_phase_name(row));
+	if (compared)
+		json_add_string(out, "difference", row->difference);
 	for (guint i = 0; i < controllers->len; i++) {
 		const controller *c = g_ptr_array_index(controllers, i);
 
@@ -63,7 +70,9 @@ static void cells(const key_row *row, char *cell[COLUMNS])
 {
 	bool known = !row->malformed;
 
-	cell[0] = g_strdup_printf(SERIAL "%s", (unsigned int)row->serial, row->chosen ? "*" : "");
+	cell[0] = !row->serial ? g_strdup("-")
+			       : g_strdup_printf(SERIAL "%s", (unsigned int)row->serial,
+						 row->chosen ? "*" : "");
 	cell[1] = g_strdup(!known ? "-" : row->id.generated ? "generated" : "retained");
 	cell[2] = known ? g_strdup_printf("%d", row->id.version) : g_strdup("-");
 	cell[3] = g_strdup(known ? psk_hash_name(row->id.hash) : "-");
@@ -94,7 +103,8 @@ static void print_phase(const key_row *row)
 	static const char *const sentences[] = {
 		[PHASE_NEW] = "the new key of a rotation",
 		[PHASE_OLD] = "the old key of a rotation, accepted as before until rotate --finish",
-		[PHASE_ASIDE] = "the old key of a rotation, which the host no longer takes, until rotate --finish",
+		[PHASE_ASIDE] =
+			"the old key of a rotation, which the host no longer takes, until rotate --finish",
 	};
 	bool ends = row->phase == PHASE_OLD || row->phase == PHASE_ASIDE;
 
@@ -159,20 +169,66 @@ static void print_table(GPtrArray *rows, GPtrArray *controllers)
 	g_free(cell);
 }
 
+static enum exit_code ring_examined(const options *o, struct ring *ring, GPtrArray **rows)
+{
+	enum exit_code r = ring_open_if_any(o, ring);
+
+	if (r != EXIT_OK)
+		return r;
+	*rows = ring_rows(ring);
+	if (!*rows)
+		return EXIT_FAILED;
+	rows_examine(*rows, search, ring);
+	return EXIT_OK;
+}
+
+/* Say what is wrong with lines of the key file. Return: EXIT_INVALID when there are such. */
+static enum exit_code tell_bad_lines(const keyfile *kf, const char *path)
+{
+	enum exit_code r = EXIT_OK;
+
+	for (size_t i = 0; i < keyfile_lines(kf); i++) {
+		g_auto(keyfile_entry) entry = {0};
+
+		if (keyfile_line(kf, i, &entry) != KEYFILE_BAD)
+			continue;
+		log_error("%s, line %zu: %s", path, i + 1, entry.why);
+		r = EXIT_INVALID;
+	}
+	return r;
+}
+
+/* The keys of the key file. Its keys can be shown when the keyring cannot, before the module say. */
+static enum exit_code keyfile_compared(const options *o, struct ring *ring, GPtrArray **rows)
+{
+	g_autoptr(GPtrArray) loaded = NULL;
+	g_autoptr(keyfile) kf = NULL;
+	enum exit_code r = store_read(o->keyfile, &kf);
+
+	if (r != EXIT_OK)
+		return r;
+	if (!ring_is_none(o) && ring_find(o, ring) == -ENOENT)
+		log_info("keyring %s not found: only the key file is shown", o->keyring);
+	else
+		r = ring_examined(o, ring, &loaded);
+	if (r != EXIT_OK)
+		return r;
+	*rows = compare_rows(kf, o->keyfile, ring, ring->serial > 0 ? loaded : NULL);
+	return tell_bad_lines(kf, o->keyfile);
+}
+
 int cmd_list(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) rows = NULL, shown = g_ptr_array_new(), controllers = NULL;
 	struct ring ring;
+	enum exit_code r;
 
 	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
-	if (ring_open(&o, &ring) != EXIT_OK)
-		return EXIT_FAILED;
-	rows = ring_rows(&ring);
+	r = o.keyfile ? keyfile_compared(&o, &ring, &rows) : ring_examined(&o, &ring, &rows);
 	if (!rows)
-		return EXIT_FAILED;
-	rows_examine(rows, search, &ring);
+		return r;
 	for (guint i = 0; i < rows->len; i++)
 		if (wanted(&o, g_ptr_array_index(rows, i)))
 			g_ptr_array_add(shown, g_ptr_array_index(rows, i));
@@ -182,12 +238,16 @@ int cmd_list(int argc, char **argv)
 		struct json_list out = JSON_LIST_INIT;
 
 		for (guint i = 0; i < shown->len; i++)
-			json_list_add(&out, row_json(g_ptr_array_index(shown, i), controllers));
+			json_list_add(&out, row_json(g_ptr_array_index(shown, i), controllers,
+						     o.keyfile != NULL));
 		json_list_end(&out);
 	} else if (shown->len) {
 		print_table(shown, controllers);
 	} else {
 		log_info("keyring %s has no such keys", o.keyring);
 	}
-	return EXIT_OK;
+	for (guint i = 0; r == EXIT_OK && i < shown->len; i++)
+		if (((key_row *)g_ptr_array_index(shown, i))->difference)
+			r = EXIT_DIFFERENT;
+	return r;
 }

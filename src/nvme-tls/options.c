@@ -140,6 +140,23 @@ static bool set_identity(options *o, const struct option_row *row, const char *v
 	return true;
 }
 
+/* "90s", "30m", "12h", "7d", "4w"; seconds without a unit. A key that ends at once is no use. */
+static bool set_duration(unsigned int *field, const char *value)
+{
+	static const char units[] = "smhdw";
+	static const unsigned int seconds[] = {1, 60, 3600, 86400, 604800};
+	size_t digits = strspn(value, "0123456789");
+	g_autofree char *number = g_strndup(value, digits);
+	const char *unit = value[digits] ? strchr(units, value[digits]) : units;
+	guint64 n;
+
+	if (!unit || (value[digits] && value[digits + 1]) ||
+	    !g_ascii_string_to_unsigned(number, 10, 1, INT32_MAX / seconds[unit - units], &n, NULL))
+		return false;
+	*field = (unsigned int)n * seconds[unit - units];
+	return true;
+}
+
 static bool set(options *o, const struct option_row *row, const char *value)
 {
 	void *field = (char *)o + row->field;
@@ -160,6 +177,8 @@ static bool set(options *o, const struct option_row *row, const char *value)
 		break;
 	case OPTION_IDENTITY:
 		return set_identity(o, row, value);
+	case OPTION_DURATION:
+		return set_duration(field, value);
 	case OPTION_ERA:
 		derivation = value ? psk_derivation_find(value) : PSK_COMPAT_2_11;
 		if (derivation < 0)
@@ -197,6 +216,8 @@ static char *choices_in_words(const struct option_row *row)
 						       : " or ",
 				       strcmp(choice[i], "IDENTITY") == 0
 					       ? "a whole identity, which begins with NVMe"
+				       : row->kind == OPTION_DURATION
+					       ? "a time, such as 90s, 30m, 12h, 7d or 4w"
 					       : choice[i]);
 	return g_string_free(out, FALSE);
 }

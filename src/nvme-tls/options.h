@@ -15,6 +15,7 @@
  * @wording: whose name that is
  * @identity: the whole identity, when --identity has one and not a version
  * @version: the identity version, 0 or 1
+ * @expires: after how many seconds the new key ends; 0 for never
  * @derivation: whose way of deriving --compat asks for; PSK_RFC8446 without it
  *
  * table.c says which option fills which field, and which command has it.
@@ -41,6 +42,7 @@ typedef struct options {
 	bool export;
 	bool json;
 	bool quiet;
+	unsigned int expires;
 	bool stage;
 	bool change_over;
 	bool finish;

@@ -35,7 +35,7 @@ static void add_row(struct targets *t, key_row *row)
 }
 
 static void add_word(struct targets *t, GPtrArray *rows, keyfile *kf, const char *word,
-		     const char *keyring)
+		     const char *where)
 {
 	key_serial serials[2];
 	unsigned int by_serial = key_serial_parse(word, serials), found = 0;
@@ -59,14 +59,14 @@ static void add_word(struct targets *t, GPtrArray *rows, keyfile *kf, const char
 		found++;
 	}
 	if (!found) {
-		log_error("keyring %s has no key %s%s%s: nvme-tls list shows which there are",
-			  keyring, by_serial ? "" : "\"", word, by_serial ? "" : "\"");
+		log_error("%s has no key %s%s%s: nvme-tls list shows which there are", where,
+			  by_serial ? "" : "\"", word, by_serial ? "" : "\"");
 		t->missing = true;
 	}
 }
 
 static void add_pair(struct targets *t, GPtrArray *rows, const keyfile *kf, const char *host,
-		     const char *subsys, const char *keyring)
+		     const char *subsys, const char *where)
 {
 	bool found = false;
 
@@ -82,14 +82,15 @@ static void add_pair(struct targets *t, GPtrArray *rows, const keyfile *kf, cons
 
 		if (keyfile_line(kf, i, &entry) == KEYFILE_ENTRY &&
 		    nvme_identity_split(entry.identity, &id, NULL) == 0 &&
-		    strcmp(id.hostnqn, host) == 0 && strcmp(id.subsysnqn, subsys) == 0) {
+		    strcmp(id.hostnqn, host) == 0 &&
+		    (!subsys || strcmp(id.subsysnqn, subsys) == 0)) {
 			add_identity(t, entry.identity);
 			found = true;
 		}
 	}
 	if (!found) {
-		log_error("keyring %s has no key for host %s and subsystem %s: nvme-tls list shows which there are",
-			  keyring, host, subsys);
+		log_error("%s has no key for host %s%s%s: nvme-tls list shows which there are",
+			  where, host, subsys ? " and subsystem " : "", subsys ? subsys : "");
 		t->missing = true;
 	}
 }
@@ -188,34 +189,38 @@ int cmd_revoke(int argc, char **argv)
 		.known_identities = known_identities,
 	};
 	const char *host = NULL, *subsys = NULL;
+	g_autofree char *where = NULL;
 	struct ring ring;
 	enum exit_code r;
 
 	if (!options_parse(&o, &argc, &argv))
 		return EXIT_USAGE;
 	if (o.subsysnqn || o.hostnqn) {
-		subsys = options_subsysnqn(&o);
-		host = subsys ? options_hostnqn(&o) : NULL;
+		/* A host by its name alone means all that it has; a subsystem alone means this host. */
+		subsys = o.subsysnqn ? options_subsysnqn(&o) : NULL;
+		host = subsys || !o.subsysnqn ? options_hostnqn(&o) : NULL;
 		if (!host)
 			return EXIT_USAGE;
 	}
 	if (argc < 2 && !o.identity && !host) {
-		log_error("revoke: which key? Give an identity, a serial, or --subsysnqn");
+		log_error("revoke: which key? Give an identity, a serial, --subsysnqn or --hostnqn");
 		return EXIT_USAGE;
 	}
-	r = ring_open(&o, &ring);
+	r = ring_open_if_any(&o, &ring);
 	if (r != EXIT_OK)
 		return r;
-	c = change_open(&ring, o.keyfile, false);
+	where = ring.serial ? g_strdup_printf("keyring %s", ring.name)
+			    : g_strdup_printf("key file %s", o.keyfile);
+	c = change_open(ring.serial ? &ring : NULL, o.keyfile, false);
 	rows = c ? ring_rows(&ring) : NULL;
 	if (!rows)
 		return EXIT_FAILED;
 	for (int i = 1; i < argc; i++)
-		add_word(&t, rows, change_keyfile(c), argv[i], o.keyring);
+		add_word(&t, rows, change_keyfile(c), argv[i], where);
 	if (o.identity)
-		add_word(&t, rows, change_keyfile(c), o.identity, o.keyring);
+		add_word(&t, rows, change_keyfile(c), o.identity, where);
 	if (host)
-		add_pair(&t, rows, change_keyfile(c), host, subsys, o.keyring);
+		add_pair(&t, rows, change_keyfile(c), host, subsys, where);
 	if (t.missing)
 		return EXIT_MISSING;
 	controllers = controllers_read(SYSFS);

@@ -29,7 +29,8 @@ enum exit_code ring_open(const options *o, struct ring *ring)
 		log_error("keyring %s not found among those that uid %u may see: run nvme-tls as root",
 			  ring->name, (unsigned int)getuid());
 	else if (r == -ENOENT && strcmp(ring->name, ".nvme") == 0)
-		log_error("keyring .nvme not found: load the nvme_tcp (host) or nvmet_tcp (target) module first: modprobe nvme-tcp");
+		log_error("keyring .nvme not found: load the nvme_tcp (host) or nvmet_tcp (target) module first: modprobe nvme-tcp%s",
+			  o->keyfile ? "; or change the key file alone with --keyring=none" : "");
 	else if (r == -ENOENT)
 		log_error("keyring %s not found: /proc/keys shows which there are", ring->name);
 	else if (r == -EINVAL)
@@ -40,6 +41,23 @@ enum exit_code ring_open(const options *o, struct ring *ring)
 	else
 		ring_error(ring, "cannot open the keyring", r);
 	return EXIT_FAILED;
+}
+
+bool ring_is_none(const options *o)
+{
+	return strcmp(o->keyring, "none") == 0;
+}
+
+enum exit_code ring_open_if_any(const options *o, struct ring *ring)
+{
+	if (!ring_is_none(o))
+		return ring_open(o, ring);
+	*ring = (struct ring){.name = o->keyring, .keytype = o->keytype};
+	if (o->keyfile)
+		return EXIT_OK;
+	log_error("%s: with --keyring=none only a key file can be changed: give --keyfile",
+		  o->name);
+	return EXIT_USAGE;
 }
 
 void ring_error(const struct ring *ring, const char *what, int err)
@@ -144,8 +162,11 @@ GPtrArray *ring_rows(const struct ring *ring)
 	g_autoptr(GArray) serials = NULL, old = NULL;
 	g_autoptr(GHashTable) statuses = NULL;
 	GPtrArray *rows;
-	int r = keyring_keys(ring->serial, &serials);
+	int r;
 
+	if (!ring->serial)
+		return g_ptr_array_new_with_free_func((GDestroyNotify)key_row_free);
+	r = keyring_keys(ring->serial, &serials);
 	if (r == 0)
 		r = aside_keys(ring->serial, &old);
 	if (r < 0) {

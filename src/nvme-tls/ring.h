@@ -7,7 +7,7 @@
 #include "nvme-tls/rows.h"
 #include "nvme-tls/tool.h"
 
-/** struct ring - the keyring of --keyring and the type of --keytype; owns nothing. */
+/** struct ring - the keyring of --keyring (0: none) and the type of --keytype; owns nothing. */
 struct ring {
 	key_serial serial;
 	const char *name;
@@ -24,6 +24,17 @@ int ring_find(const options *o, struct ring *ring);
 
 /** ring_open() - ring_find() with the message. Return: EXIT_OK or EXIT_FAILED. */
 enum exit_code ring_open(const options *o, struct ring *ring);
+
+/** ring_is_none() - --keyring=none: there is no keyring, only a key file is to be changed. */
+bool ring_is_none(const options *o);
+
+/**
+ * ring_open_if_any() - ring_open() of a command that can do with a key file alone.
+ * @ring: its serial is 0 with --keyring=none
+ *
+ * Return: EXIT_OK; EXIT_FAILED or EXIT_USAGE after a message.
+ */
+enum exit_code ring_open_if_any(const options *o, struct ring *ring);
 
 /** ring_error() - say that @what could not be done because of @err, and what to do next. */
 void ring_error(const struct ring *ring, const char *what, int err);
@@ -43,7 +54,7 @@ enum ring_state ring_compare(const struct ring *ring, const char *identity, cons
  * ring_rows() - all keys of the type in the keyring, and those that rotations have put aside: one
  * reading, which costs the same for each key of any number.
  *
- * Return: an array of struct key_row in the order of the keyring, to be freed by
+ * Return: an array of struct key_row in the order of the keyring, empty without one, to be freed by
  * g_ptr_array_unref(); NULL after a message.
  */
 GPtrArray *ring_rows(const struct ring *ring);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "nvme-tls/controllers.h"
 #include "nvme-tls/handover.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/place.h"
@@ -112,8 +113,10 @@ static bool find_old(struct rotation *rot, GPtrArray *rows, options *o)
 		}
 	}
 	if (version < 0) {
-		log_error("keyring %s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen --insert",
-			  o->keyring, o->hostnqn, o->subsysnqn);
+		log_error("%s %s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen%s",
+			  rot->ring.serial ? "keyring" : "key file",
+			  rot->ring.serial ? o->keyring : rot->path, o->hostnqn, o->subsysnqn,
+			  rot->ring.serial ? " --insert" : "");
 		return false;
 	}
 	if (o->version < 0)
@@ -123,9 +126,9 @@ static bool find_old(struct rotation *rot, GPtrArray *rows, options *o)
 	return true;
 }
 
-/* The new key takes the place of the old ones, which are out of use then. */
-static enum exit_code prepare(struct rotation *rot, const options *o)
+static enum exit_code prepare_ring(struct rotation *rot, const options *o)
 {
+	g_autoptr(GPtrArray) controllers = controllers_read(SYSFS);
 	key_serial same;
 	enum exit_code r = EXIT_OK;
 	int err;
@@ -135,12 +138,25 @@ static enum exit_code prepare(struct rotation *rot, const options *o)
 		rot->serial = same;
 	else
 		r = change_put(rot->change, rot->identity, &rot->psk, same, &rot->serial);
+	change_expire(rot->change, rot->serial, o->expires);
 	for (guint i = 0; r == EXIT_OK && i < rot->old->len; i++) {
 		const key_row *row = g_ptr_array_index(rot->old, i);
 
-		if (row->serial != rot->serial)
+		if (row->serial != rot->serial) {
+			controllers_warn(controllers, row->serial);
 			r = change_drop(rot->change, row->serial);
+		} else if (row->phase == PHASE_OLD) {
+			r = change_mark(rot->change, row->serial, false);
+		}
 	}
+	return r;
+}
+
+/* The new key takes the place of the old ones, which are out of use then. */
+static enum exit_code prepare(struct rotation *rot, const options *o)
+{
+	enum exit_code r = rot->ring.serial ? prepare_ring(rot, o) : EXIT_OK;
+
 	if (r == EXIT_OK && rot->path)
 		rotate_update_keyfile(change_keyfile(rot->change), o, rot->identity, &rot->psk);
 	return r == EXIT_OK ? change_prepare(rot->change) : r;
@@ -157,7 +173,8 @@ static void print(const struct rotation *rot, const options *o, const interchang
 
 		json_add_string(out, "configured_psk", text.s);
 		json_add_string(out, "identity", rot->identity);
-		json_add_serial(out, rot->serial);
+		if (rot->serial)
+			json_add_serial(out, rot->serial);
 		for (guint i = 0; i < rot->old->len; i++) {
 			const key_row *row = g_ptr_array_index(rot->old, i);
 
@@ -172,8 +189,10 @@ static void print(const struct rotation *rot, const options *o, const interchang
 	if (o->quiet)
 		return;
 	puts(rot->identity);
-	printf("inserted as " SERIAL " in the place of %u; %s%s\n", (unsigned int)rot->serial,
-	       rot->old->len, rot->path ? rot->path : "no key file", rot->path ? " updated" : "");
+	if (rot->serial)
+		printf("inserted as " SERIAL " in the place of %u; ", (unsigned int)rot->serial,
+		       rot->old->len);
+	printf("%s%s\n", rot->path ? rot->path : "no key file", rot->path ? " updated" : "");
 }
 
 int cmd_rotate(int argc, char **argv)
@@ -202,14 +221,14 @@ int cmd_rotate(int argc, char **argv)
 	if (o.stage || o.change_over || o.finish)
 		return handover_run(&o, &configured);
 	rot.path = rotate_keyfile_path(&o);
-	r = ring_open(&o, &rot.ring);
+	r = ring_open_if_any(&o, &rot.ring);
 	if (r != EXIT_OK)
 		return r;
 	/* The lock comes before the look at the keys: two rotations follow one another. */
-	rot.change = change_open(&rot.ring, rot.path, true);
+	rot.change = change_open(rot.ring.serial ? &rot.ring : NULL, rot.path, true);
 	if (!rot.change)
 		return EXIT_FAILED;
-	rows = ring_rows(&rot.ring);
+	rows = rot.ring.serial ? ring_rows(&rot.ring) : store_rows(change_keyfile(rot.change));
 	if (!rows)
 		return EXIT_FAILED;
 	if (!find_old(&rot, rows, &o))

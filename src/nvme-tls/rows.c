@@ -35,7 +35,7 @@ bool key_row_usable(const key_row *row)
 bool key_row_of_pair(const key_row *row, const char *hostnqn, const char *subsysnqn)
 {
 	return row->id.hostnqn && strcmp(row->id.hostnqn, hostnqn) == 0 &&
-	       strcmp(row->id.subsysnqn, subsysnqn) == 0;
+	       (!subsysnqn || strcmp(row->id.subsysnqn, subsysnqn) == 0);
 }
 
 const char *key_row_phase_name(const key_row *row)

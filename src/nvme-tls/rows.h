@@ -25,6 +25,7 @@ enum key_phase {
  * @length: bytes of the key, or a negative errno when it cannot be read
  * @status: expiry, revoked, expired
  * @chosen: the kernel's NVMe host would take this key for its pair
+ * @difference: of a key that keyring and key file do not have alike, a static word
  * @phase: where it stands in a rotation, as rows_mark() finds out
  * @problems: what is wrong, sentences
  */
@@ -36,6 +37,7 @@ typedef struct key_row {
 	int length;
 	key_status status;
 	bool chosen;
+	const char *difference;
 	enum key_phase phase;
 	GPtrArray *problems;
 } key_row;
@@ -47,7 +49,7 @@ void key_row_free(key_row *row);
 /** key_row_usable() - whether a search of the kernel's host can find it. */
 bool key_row_usable(const key_row *row);
 
-/** key_row_of_pair() - whether it is the key of this host and this subsystem. */
+/** key_row_of_pair() - whether it is a key of this host and this subsystem; NULL is any. */
 bool key_row_of_pair(const key_row *row, const char *hostnqn, const char *subsysnqn);
 
 /** key_row_phase_name() - "new", "old" or "aside", static; NULL for PHASE_NONE. */

@@ -77,6 +77,26 @@ enum exit_code store_edit(const char *path, bool create, keyfile **kf)
 	return EXIT_FAILED;
 }
 
+GPtrArray *store_rows(keyfile *kf)
+{
+	GPtrArray *rows = g_ptr_array_new_with_free_func((GDestroyNotify)key_row_free);
+	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+	for (size_t i = 0; i < keyfile_lines(kf); i++) {
+		g_auto(keyfile_entry) entry = {0};
+		key_row *row;
+
+		if (keyfile_line(kf, i, &entry) != KEYFILE_ENTRY ||
+		    g_hash_table_contains(seen, entry.identity))
+			continue;
+		row = key_row_new(0, entry.identity);
+		row->length = (int)entry.key.key.len;
+		g_hash_table_add(seen, row->identity);
+		g_ptr_array_add(rows, row);
+	}
+	return rows;
+}
+
 void store_set(keyfile *kf, const char *identity, const secret *psk)
 {
 	g_auto(interchange_text) text = {0};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/keyfile.h"
+#include "nvme-tls/rows.h"
 #include "nvme-tls/tool.h"
 
 /** store_read() - keyfile_read() with messages; "-" or NULL is standard input. */
@@ -18,6 +19,15 @@ void store_set(keyfile *kf, const char *identity, const secret *psk);
  */
 enum exit_code store_prepare(const char *path, keyfile *kf);
 enum exit_code store_commit(const char *path, keyfile *kf);
+
+/**
+ * store_rows() - the keys of a key file, each once; they have no serial.
+ *
+ * Lines that are no key are left out without a word.
+ *
+ * Return: an array of struct key_row, to be freed by g_ptr_array_unref().
+ */
+GPtrArray *store_rows(keyfile *kf);
 
 /** store_warn() - say who else can get at the key file, where anybody can. */
 void store_warn(const keyfile *kf);

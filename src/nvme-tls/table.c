@@ -113,8 +113,11 @@ const struct command *command_find(const char *name, enum wording *wording)
 
 /* Names and letters are those of nvme-cli. */
 const struct option_row option_rows[] = {
-	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), GEN | CHECK | INSERT | REVOKE | ROTATE, "NQN",
+	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), GEN | CHECK | INSERT | ROTATE, "NQN",
 	 "Host NQN (default: that in " HOSTNQN_FILE ")"},
+	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), REVOKE, "NQN",
+	 "Host NQN; without --subsysnqn all keys of this host (default with it: the host NQN in " HOSTNQN_FILE
+	 ")"},
 	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), LIST | EXPORT, "NQN", "Only keys of this host"},
 	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), GEN | CHECK | INSERT | REVOKE | ROTATE,
 	 "NQN", "Subsystem NQN"},
@@ -160,8 +163,7 @@ const struct option_row option_rows[] = {
 	 "Step 1, on the target: accept the new key beside the old one"},
 	{"switch", 0, OPTION_FLAG, IN(change_over), ROTATE, NULL,
 	 "Step 2, on the host: take the new key from now on"},
-	{"finish", 0, OPTION_FLAG, IN(finish), ROTATE, NULL,
-	 "Step 3, on both: the old key ends"},
+	{"finish", 0, OPTION_FLAG, IN(finish), ROTATE, NULL, "Step 3, on both: the old key ends"},
 	{"compat", 'C', OPTION_ERA, IN(derivation), GEN | CHECK | INSERT | ROTATE, "ERA",
 	 "Derive as an older nvme-cli does: 2.11 (default; 2.11 to 2.15), 2.7 (2.7 to 2.10), "
 	 "or 2.7-openssl3.0 or 2.11-openssl3.0 with OpenSSL 3.0"},
@@ -176,12 +178,18 @@ const struct option_row option_rows[] = {
 	 "Key file to read or write (default: standard input or output)"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), IMPORT | KEYS_IMPORT, "FILE",
 	 "Key file to read"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), LIST, "FILE",
+	 "List the keys of this key file, and where it and the keyring differ"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), EXPORT, "FILE", "Key file to write into"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), REVOKE, "FILE",
 	 "Key file to take the keys' lines out of"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), ROTATE, "FILE",
 	 "Key file to change (default: " KEYFILE_DEFAULT " where it has a key of the pair)"},
-	{"keyring", 'k', OPTION_WORD, IN(keyring), ALL, "NAME",
+	{"expires", 0, OPTION_DURATION, IN(expires), GEN | INSERT | IMPORT | ROTATE, "TIME",
+	 "The key in the keyring ends by itself after this time: 90s, 30m, 12h, 7d, 4w"},
+	{"keyring", 'k', OPTION_WORD, IN(keyring), INSERT | LIST | REVOKE | ROTATE, "NAME",
+	 "Keyring, by name or serial (default: .nvme); none: only the key file"},
+	{"keyring", 'k', OPTION_WORD, IN(keyring), ~(INSERT | LIST | REVOKE | ROTATE), "NAME",
 	 "Keyring, by name or serial (default: .nvme)"},
 	{"keytype", 't', OPTION_WORD, IN(keytype), ALL, "TYPE", "Type of the keys (default: psk)"},
 	{"dry-run", 0, OPTION_FLAG, IN(dry_run), IMPORT, NULL, "Only say what would be done"},

@@ -68,6 +68,7 @@ enum option_kind {
 	OPTION_SECRET, /* the same, wiped before it is freed */
 	OPTION_NUMBER, /* int, one of those in @value: "0|1|2" */
 	OPTION_IDENTITY, /* as @value says a version, "0|1", an identity, "IDENTITY", or either */
+	OPTION_DURATION, /* "12h"; unsigned int, in seconds */
 	OPTION_ERA, /* of psk_derivation_find(), or nothing; enum psk_derivation */
 	OPTION_FORMAT, /* "json" sets the bool, "normal" clears it */
 	OPTION_IGNORED, /* nvme-cli has it, here it means nothing */

@@ -9,7 +9,7 @@ enum exit_code {
 	EXIT_USAGE = 2, /* the command line makes no sense */
 	EXIT_INVALID = 3, /* a key or a line of a key file is wrong; good lines were taken */
 	EXIT_MISSING = 4, /* there is no such key */
-	EXIT_DIFFERENT = 5, /* check: another key is loaded under that identity */
+	EXIT_DIFFERENT = 5, /* another key has that identity; keyring and key file differ */
 };
 
 /* These are where nvme-cli has them, whatever prefix we are built for. */

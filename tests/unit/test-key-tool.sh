@@ -505,6 +505,113 @@ case_bash_is_given_what_readline_replaces() {
 	same "a name behind its colon" "a" "$(in_bash "nvme-tls list -k @s -t user -n nqn.h~:~")"
 }
 
+case_host_alone_means_all_its_keys() {
+	local subsys
+	for subsys in nqn.io-1 nqn.io-2; do
+		t gen --insert --hostnqn=nqn.h --subsysnqn=$subsys --keyfile=kf >/dev/null || fail "gen"
+		t gen --insert --hostnqn=nqn.h2 --subsysnqn=$subsys --keyfile=kf >/dev/null || fail "gen"
+	done
+	same "keys of the host" 2 "$(t list --hostnqn=nqn.h --json | jq length)"
+	t revoke --hostnqn=nqn.h --keyfile=kf >/dev/null || fail "revoke"
+	same "keys left" "nqn.h2 nqn.h2" "$(t list --json | jq -r '.[].hostnqn' | xargs)"
+	same "lines left" 2 "$(grep -c nqn.h2 kf)"
+	same "lines" 2 "$(wc -l <kf)"
+	returns 4 t revoke --hostnqn=nqn.h 2>err
+	has err 'no key for host nqn.h:'
+}
+
+case_key_file_is_changed_without_a_keyring() {
+	local RING=none
+	t gen --quiet "${PAIR[@]}" --keyfile=kf >psk || fail "gen"
+	t gen --quiet >psk2 || fail "gen"
+	returns 0 t insert --hostnqn=nqn.h --subsysnqn=nqn.io-2 --keyfile=kf psk2 >/dev/null
+	same "lines" 2 "$(wc -l <kf)"
+	cp kf before
+	t rotate --quiet "${PAIR[@]}" --keyfile=kf >psk3 || fail "rotate"
+	same "lines" 2 "$(wc -l <kf)"
+	same "lines that have changed" 1 "$(diff before kf | grep -c '^>')"
+	returns 5 t list --keyfile=kf --keyring=mine >/dev/null
+	returns 0 t list --keyfile=kf --json >out
+	same "keys" 2 "$(jq length out)"
+	returns 0 t revoke "${PAIR[@]}" --keyfile=kf >/dev/null
+	same "lines" 1 "$(wc -l <kf)"
+	returns 4 t revoke "${PAIR[@]}" --keyfile=kf 2>err
+	has err 'key file kf has no key'
+	for command in revoke insert; do
+		returns 2 t $command --hostnqn=nqn.h --subsysnqn=nqn.io-2 </dev/null 2>err psk2
+	done
+	returns 2 t insert "${PAIR[@]}" psk2 2>err
+	has err 'give --keyfile'
+	same "keys in the keyring" 0 "$(RING=mine t list --json | jq length)"
+}
+
+case_list_tells_where_key_file_and_keyring_differ() {
+	local n
+	for n in 1 2 3; do
+		t gen --insert --hostnqn=nqn.h --subsysnqn=nqn.io-$n --keyfile=kf >/dev/null || fail "gen"
+	done
+	returns 0 t list --keyfile=kf >out
+	! grep -q '!' out || fail "a problem where there is none: $(cat out)"
+	same "serials" "$(t list --json | jq -r '.[].serial' | sort)" \
+		"$(t list --keyfile=kf --json | jq -r '.[].serial' | sort)"
+	t revoke --hostnqn=nqn.h --subsysnqn=nqn.io-1 >/dev/null || fail "revoke"
+	t gen --insert --force --hostnqn=nqn.h --subsysnqn=nqn.io-2 >/dev/null || fail "gen"
+	t gen --insert --hostnqn=nqn.h --subsysnqn=nqn.io-4 >/dev/null || fail "gen"
+	returns 5 t list --keyfile=kf --json >out
+	same "differences" "nqn.io-1 not-loaded,nqn.io-2 other-key,nqn.io-3 null,nqn.io-4 not-in-file" \
+		"$(jq -r '.[] | "\(.subsysnqn) \(.difference)"' out | sort | paste -sd,)"
+	returns 5 t list --keyfile=kf --subsysnqn=nqn.io-1 >out
+	has out 'keyring mine does not have it: nvme-tls import puts it there'
+	returns 0 t list --keyfile=kf --subsysnqn=nqn.io-3 >out
+	echo "no key" >>kf
+	returns 3 t list --keyfile=kf 2>err >/dev/null
+	has err 'kf, line 4: '
+}
+
+case_dry_run_knows_what_is_loaded() {
+	local n old before
+	for n in 1 2 3; do
+		t gen --insert --hostnqn=nqn.h --subsysnqn=nqn.io-$n --keyfile=kf >/dev/null || fail "gen"
+	done
+	t revoke --hostnqn=nqn.h --subsysnqn=nqn.io-1 >/dev/null || fail "revoke"
+	t gen --insert --force --hostnqn=nqn.h --subsysnqn=nqn.io-2 >/dev/null || fail "gen"
+	old=$(t list --subsysnqn=nqn.io-2 --json | jq -r '.[].serial_hex')
+	before=$(top)
+	returns 0 t import --dry-run kf >out
+	has out '^would import .*nqn.io-1$'
+	has out "^would import .*nqn.io-2 in the place of 0x$old$"
+	has out '^there already: .*nqn.io-3 as 0x'
+	has out '^2 to import, 1 there already, 0 bad lines; nothing was changed$'
+	same "the keyring" "$before" "$(top)"
+	RING=nowhere
+	returns 0 t import --dry-run kf 2>/dev/null >out
+	has out '^3 to import, 0 there already'
+}
+
+case_key_ends_when_it_was_told_to() {
+	t gen --insert "${PAIR[@]}" --expires=2h --keyfile=kf >/dev/null || fail "gen"
+	t list >out
+	has out ' (119m|120m|1h|2h)$'
+	t gen --quiet >psk || fail "gen"
+	t rotate "${PAIR[@]}" --keydata=psk --expires=7d >/dev/null || fail "rotate"
+	t list >out
+	has out ' (6d|7d|1w)$'
+	t insert "${PAIR[@]}" --expires=90s psk >/dev/null || fail "insert of what is there"
+	same "expiry" "true" "$(t list --json | jq '.[0].expiry | test("^[0-9]+s$|^1m$")')"
+	keyctl clear %keyring:mine
+	t import --expires=4w kf >/dev/null || fail "import"
+	t list >out
+	has out ' (3w|4w|2[78]d)$'
+	t insert "${PAIR[@]}" --force --expires=1 psk >/dev/null || fail "insert"
+	for _ in $(seq 100); do [[ $(t check "${PAIR[@]}" psk) == *'not loaded' ]] && break; sleep 0.1; done
+	returns 4 t check "${PAIR[@]}" psk >/dev/null
+	for bad in 0 -1 1y 5h30m 99999999999 h ''; do
+		returns 2 t insert "${PAIR[@]}" "--expires=$bad" psk 2>err
+		has err '--expires takes a time'
+	done
+	returns 2 t gen "${PAIR[@]}" --expires=1h 2>/dev/null
+}
+
 all=$(declare -F | sed -n 's/^declare -f case_//p')
 (($#)) && all=$*
 # shellcheck disable=SC2086 # a list of words
