@@ -3,37 +3,46 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/journal.h"
+#include "common/system-log.h"
 
 #define ESCAPE_MAX 640
 
-/* The usual log of this system. */
-static enum { NO_LOG, JOURNAL, SYSLOG } usual;
+static bool to_system; /* the journal or syslog */
 static bool to_stderr = true; /* alone or besides */
 static const char *program = "";
 static int level;
 static void (*sink)(int priority, const char *line);
 
+/* Else the next file that is opened becomes standard error, and lines are written into it. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 void log_open(enum log_target target, const char *name)
 {
+	fill_standard();
 	program = name;
 	to_stderr = target != LOG_TARGET_USUAL;
 	if (target == LOG_TARGET_STDERR)
 		return;
-	if (journal_open(name)) {
-		usual = JOURNAL;
-		if (journal_is_stderr()) /* no line twice */
-			to_stderr = false;
-	} else {
-		usual = SYSLOG;
-		openlog(name, LOG_PID | LOG_NDELAY, LOG_AUTH);
-	}
+	to_system = true;
+	system_log_open(name, &system_log_paths);
+	if (system_log_is_stderr()) /* no line twice */
+		to_stderr = false;
 }
 
 void log_set_level(int to)
@@ -109,18 +118,24 @@ void log_line(int priority, const char *format, ...)
 		sink(priority, line);
 		return;
 	}
-	switch (usual) {
-	case JOURNAL:
-		journal_write(priority, line);
-		break;
-	case SYSLOG:
-		syslog(priority, "%s", line);
-		break;
-	case NO_LOG:
-		break;
-	}
+	if (to_system)
+		system_log_write(priority, line);
 	if (to_stderr)
 		write_line(line);
+}
+
+void log_from_signal(const char *line)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char whole[LOG_LINE_MAX], *end;
+
+	if (to_system)
+		system_log_from_signal(line);
+	if (!to_stderr || strlen(program) + strlen(line) > sizeof(whole) - 4)
+		return;
+	end = stpcpy(stpcpy(stpcpy(stpcpy(whole, program), ": "), line), "\n");
+	if (poll(&p, 1, 0) > 0 && write(STDERR_FILENO, whole, (size_t)(end - whole)) < 0)
+		lost.lines++;
 }
 
 static char *escape(const unsigned char *p, size_t len, size_t max, const char *special)

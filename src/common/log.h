@@ -15,7 +15,12 @@ enum log_target {
 	LOG_TARGET_BOTH, /* standard error besides, unless it is the journal anyway */
 };
 
-/** log_open() - say where lines go and under which name; call once, before the first line. */
+/**
+ * log_open() - say where lines go and under which name; call once, before any file is opened.
+ *
+ * Of descriptors 0 to 2 those that are closed become /dev/null, for a file of ours must not become
+ * standard error.
+ */
 void log_open(enum log_target target, const char *name);
 
 /** log_set_level() - show log_debug() lines up to @level, 0 (none) to 9 (all). */
@@ -32,6 +37,12 @@ void log_set_sink(void (*sink)(int priority, const char *line));
 
 /** log_line() - write one line of a syslog priority (LOG_ERR, LOG_WARNING, LOG_NOTICE, ...). */
 void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/**
+ * log_from_signal() - a warning from a signal handler, which may have interrupted any other line.
+ * @line: goes out as it is, to where there is room for it at once, and not to a sink
+ */
+void log_from_signal(const char *line);
 
 #define log_error(...) log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
