@@ -2,7 +2,6 @@
 /* tlshd: command line, configuration, and then the broker. */
 #include <errno.h>
 #include <pwd.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +12,10 @@
 
 #include "common/log.h"
 #include "tlshd/broker/broker.h"
+#include "tlshd/broker/priority.h"
 #include "tlshd/shared/config.h"
 #include "tlshd/shared/sandbox.h"
 #include "tlshd/worker/worker.h"
-
-/* The broker sleeps within milliseconds; at this much in one go something is badly wrong. */
-#define RTTIME_USEC (2 * G_USEC_PER_SEC)
 
 /* Room for ten thousand peers that say nothing; 8 bytes each. */
 #define DESCRIPTORS 16384
@@ -102,35 +99,6 @@ static void raise_descriptors(void)
 		close(fd);
 }
 
-/*
- * The fuse: a broker that spins goes on at an ordinary priority. Where it may not change that, systemd
- * has started it, and does so again.
- */
-static void demote(int signal)
-{
-	const struct sched_param ordinary = {0};
-
-	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
-		_exit(EXIT_FAILURE);
-}
-
-/*
- * The kernel drops connections when its queue of a handful is not drained at once, so the broker
- * goes first. The unit has it so; started by hand we do it ourselves. Our second thread inherits it,
- * workers give it up.
- */
-static void raise_priority(void)
-{
-	const struct sched_param first = {.sched_priority = 1};
-	const struct rlimit fuse = {RTTIME_USEC, RLIM_INFINITY};
-
-	signal(SIGXCPU, demote);
-	setrlimit(RLIMIT_RTTIME, &fuse);
-	if ((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_OTHER &&
-	    sched_setscheduler(0, SCHED_RR, &first) < 0)
-		log_warning("no real-time priority (%m): storms of connections may overflow the kernel's queue");
-}
-
 /* GnuTLS would write the keys of every session there. */
 static void refuse_key_log(void)
 {
@@ -211,7 +179,7 @@ int main(int argc, char **argv)
 	else
 		warn_of_environment();
 	raise_descriptors();
-	raise_priority();
+	priority_raise(PRIORITY_FUSE_USEC);
 	sandbox_spare_broker();
 	return broker_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

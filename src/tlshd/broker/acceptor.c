@@ -14,6 +14,7 @@
 #include <glib.h>
 
 #include "common/keyring.h"
+#include "tlshd/broker/priority.h"
 
 /* ACCEPTs that may fail in a row. */
 #define ERRORS_MAX 64
@@ -111,6 +112,7 @@ static void *run(void *ctx)
 	bool used = true;
 
 	prctl(PR_SET_NAME, "tlshd-accept");
+	priority_join();
 	pthread_mutex_lock(&a->working);
 	for (;;) {
 		int n;
@@ -128,6 +130,7 @@ static void *run(void *ctx)
 			eventfd_write(a->wake, 1);
 	}
 	pthread_mutex_unlock(&a->working);
+	priority_leave();
 	return NULL;
 }
 

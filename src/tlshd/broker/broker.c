@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/sandbox.h"
 
@@ -368,6 +369,8 @@ static int open_loop(struct broker *b)
 				      b);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->room, SD_EVENT_OFF);
+	if (r >= 0)
+		r = priority_watch(b->event, PRIORITY_PAUSE_USEC);
 	if (r >= 0)
 		r = sd_event_set_watchdog(b->event, true);
 	return r < 0 ? fatal("event loop", r) : 0;
