@@ -12,6 +12,7 @@
 
 #include "common/keyring.h"
 #include "tests/unit/other-user.h"
+#include "tests/unit/skip.h"
 
 static void line_of_proc_keys_is_taken_apart(void **state)
 {
@@ -219,7 +220,7 @@ static void keyring_of_another_user_is_passed_over(void **state)
 	char text[80];
 
 	if (!other)
-		skip();
+		SKIP_WITHOUT("root");
 	assert_int_equal(keyring_find(name), -EPERM);
 	snprintf(text, sizeof(text), "%d", planted);
 	assert_int_equal(keyring_find(text), -EPERM);
@@ -251,7 +252,7 @@ static void line_that_is_forged_is_not_believed(void **state)
 	struct other_user *other = other_user_start(forge, &serial, sizeof(serial));
 
 	if (!other)
-		skip();
+		SKIP_WITHOUT("root");
 	assert_int_equal(keyring_find(name), ours);
 	other_user_end(other);
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "common/log.h"
+#include "tests/unit/skip.h"
 #include "tlshd/broker/priority.h"
 
 #define FUSE_USEC (100 * 1000)
@@ -109,7 +110,7 @@ static void a_loop_that_spins_is_demoted_says_so_and_comes_back(void **state)
 	g_autofree char *lines = NULL;
 
 	if (!may_be_realtime())
-		skip();
+		SKIP_WITHOUT("the right to real-time priorities");
 	lines = in_child(spin_in_the_loop);
 	assert_int_equal(times(lines, "has used the CPU for seconds"), 3);
 	assert_int_equal(times(lines, "is real-time again"), 3);
@@ -157,7 +158,7 @@ static void the_second_thread_is_caught_too(void **state)
 	g_autofree char *lines = NULL;
 
 	if (!may_be_realtime())
-		skip();
+		SKIP_WITHOUT("the right to real-time priorities");
 	lines = in_child(spin_in_the_second_thread);
 	assert_int_equal(times(lines, "has used the CPU for seconds"), 1);
 	assert_int_equal(times(lines, "is real-time again"), 1);
@@ -174,7 +175,7 @@ static void the_limit_of_the_unit_is_enough(void **state)
 	const struct rlimit may = {1, 1};
 
 	if (geteuid() != 0 || !may_be_realtime() || setrlimit(RLIMIT_RTPRIO, &may) < 0)
-		skip();
+		SKIP_WITHOUT("the right to real-time priorities");
 	g_free(in_child(come_back_without_capability));
 }
 

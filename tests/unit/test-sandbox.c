@@ -29,6 +29,7 @@
 #include <cmocka.h>
 
 #include "common/log.h"
+#include "tests/unit/skip.h"
 #include "tlshd/shared/sandbox.h"
 #include "tlshd/worker/session.h"
 
@@ -537,7 +538,7 @@ static void the_broker_keeps_four_capabilities(void **state)
 	g_autofree char *lines = NULL;
 
 	if (geteuid() != 0)
-		skip();
+		SKIP_WITHOUT("root");
 	lines = in_child(&role_broker, show_capabilities, NULL);
 	assert_string_equal(lines, "CapInh:\t0000000000000000\n"
 				   "CapPrm:\t00000000000010e0\n"
