@@ -106,6 +106,24 @@ static const char *digest_check(const char *digest, enum psk_hash hash)
 	return why;
 }
 
+/*
+ * A line break would make two lines of one in a key file, an escape sequence would reach a terminal,
+ * and a character that only turns the direction of writing would make a name look like another.
+ */
+static bool has_control(const char *text)
+{
+	bool utf8 = g_utf8_validate(text, -1, NULL);
+
+	for (const char *p = text; *p; p = utf8 ? g_utf8_next_char(p) : p + 1) {
+		gunichar c = utf8 ? g_utf8_get_char(p) : (unsigned char)*p;
+
+		if (utf8 ? g_unichar_iscntrl(c) || g_unichar_type(c) == G_UNICODE_FORMAT
+			 : c < 0x20 || c == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 /* Any word of a length that an NQN can have. */
 static const char *word_check(const char *word)
 {
@@ -127,6 +145,10 @@ static int parse(const char *text, nvme_identity *id, const char **why,
 	memset(id, 0, sizeof(*id));
 	if (!has_nvme_prefix(text)) {
 		problem = "it does not begin with NVMe, version, R or G, hash and a space";
+		goto bad;
+	}
+	if (has_control(text)) {
+		problem = "it has a control character in it";
 		goto bad;
 	}
 	hash = prefix_hash(text);

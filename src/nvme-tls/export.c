@@ -112,6 +112,12 @@ int cmd_export(int argc, char **argv)
 	for (guint i = 0; i < rows->len; i++)
 		if (wanted(&o, g_ptr_array_index(rows, i)))
 			export_row(&t, g_ptr_array_index(rows, i));
+	if (o.identity && !t.exported && !t.left_out) {
+		log_error("keyring %s has no key \"%s\"", o.keyring, o.identity);
+		if (t.list)
+			json_list_end(t.list);
+		return EXIT_MISSING;
+	}
 	if (c)
 		r = change_prepare(c);
 	if (r != EXIT_OK)
@@ -127,9 +133,5 @@ int cmd_export(int argc, char **argv)
 		r = change_commit(c);
 	if (r != EXIT_OK)
 		return r;
-	if (o.identity && !t.exported && !t.left_out) {
-		log_error("keyring %s has no key \"%s\"", o.keyring, o.identity);
-		return EXIT_MISSING;
-	}
 	return t.left_out ? EXIT_INVALID : EXIT_OK;
 }

@@ -88,8 +88,9 @@ int main(int argc, char **argv)
 
 	setlocale(LC_ALL, "");
 	occupy_descriptors();
-	/* A reader that has gone is an error of write(), and so can be undone. */
+	/* A reader that has gone, and a file that may not grow, are errors that can be undone. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	message_open();
 	if (argc < 2) {
 		help_program(stderr);

@@ -72,38 +72,52 @@ static void wipe_strings(struct json_object *object)
 	}
 }
 
-void json_print(struct json_object *object)
+/*
+ * json-c escapes what JSON forbids, a terminal needs more: DEL, the controls of C1, and what turns the
+ * direction of writing. All of these are inside strings, where \u is allowed.
+ */
+static void print_safely(const char *text, int indent)
 {
-	size_t len;
-	const char *text = json_object_to_json_string_length(object,
-							     JSON_C_TO_STRING_PRETTY |
-								     JSON_C_TO_STRING_NOSLASHESCAPE,
-							     &len);
+	for (const char *p = text; *p;) {
+		const char *next = g_utf8_next_char(p);
+		gunichar c = g_utf8_get_char(p);
 
-	fwrite(text, 1, len, stdout);
-	putchar('\n');
-	explicit_bzero((void *)text, len);
+		if (c >= 0x7f && (g_unichar_iscntrl(c) || g_unichar_type(c) == G_UNICODE_FORMAT) &&
+		    c <= 0xffff)
+			printf("\\u%04x", c);
+		else
+			fwrite(p, 1, (size_t)(next - p), stdout);
+		if (c == '\n')
+			printf("%*s", indent, "");
+		p = next;
+	}
+}
+
+static void print_and_free(struct json_object *object, int indent)
+{
+	const char *text = json_object_to_json_string_ext(object,
+							  JSON_C_TO_STRING_PRETTY |
+								  JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	print_safely(text, indent);
+	explicit_bzero((void *)text, strlen(text));
 	wipe_strings(object);
 	json_object_put(object);
+}
+
+void json_print(struct json_object *object)
+{
+	print_and_free(object, 0);
+	putchar('\n');
 }
 
 void json_list_add(struct json_list *list, struct json_object *object)
 {
 	int indent = 2 * (list->depth + 1);
-	const char *text = json_object_to_json_string_ext(object,
-							  JSON_C_TO_STRING_PRETTY |
-								  JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	printf("%s\n%*s", list->begun ? "," : "[", indent, "");
-	for (const char *p = text; *p; p++) {
-		putchar(*p);
-		if (*p == '\n')
-			printf("%*s", indent, "");
-	}
+	print_and_free(object, indent);
 	list->begun = true;
-	explicit_bzero((void *)text, strlen(text));
-	wipe_strings(object);
-	json_object_put(object);
 }
 
 void json_list_end(struct json_list *list)

@@ -2,40 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nvme-tls on keyrings and key files of its own, as any user: what each case promises is its name.
 # Usage: test-key-tool.sh NVME-TLS [CASE...]; prints TAP.
-set -uo pipefail
-
 completion=$(realpath "$(dirname "$0")/../../src/nvme-tls/completion/nvme-tls.bash")
-
-tool=$(realpath "$1")
-shift
-if [[ ! ${IN_SESSION:-} ]]; then
-	keyctl session - true >/dev/null 2>&1 || { echo "1..0 # SKIP no keyctl, or no keyrings here"; exit 0; }
-	IN_SESSION=1 exec keyctl session - "$0" "$tool" "$@" 2> >(grep -v '^Joined session keyring' >&2)
-fi
-
-scratch=$(mktemp -d)
-trap 'rm -r "$scratch"' EXIT
-cd "$scratch" || exit 1
-HOST=nqn.h SUBSYS=nqn.io-1 PAIR=(--hostnqn=nqn.h --subsysnqn=nqn.io-1)
-
-# The tool on keys of type "user" in the keyring of the case, which anybody may have.
-t() {
-	local command=$1
-	shift
-	# shellcheck disable=SC2086 # nvme-cli has commands of two words
-	"$tool" $command --keyring="$RING" --keytype=user "$@"
-}
-fail() { echo "# $*"; exit 1; }
-same() { [[ $2 == "$3" ]] || fail "$1: expected '$2', got '$3'"; }
-has() { grep -qE -- "$2" "$1" || fail "no line of $1 matches '$2': $(cat "$1")"; }
-# returns CODE COMMAND...
-returns() {
-	local code=0
-	"${@:2}" || code=$?
-	same "exit code of ${*:2}" "$1" "$code"
-}
-serials() { t list --json | jq -r '.[].serial'; }
-hex() { printf '%08x' "$1"; }
+# shellcheck source=tests/unit/key-tool.sh
+. "$(dirname "$0")/key-tool.sh"
 
 case_keyring_of_ones_own_is_read() {
 	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
@@ -612,19 +581,4 @@ case_key_ends_when_it_was_told_to() {
 	returns 2 t gen "${PAIR[@]}" --expires=1h 2>/dev/null
 }
 
-all=$(declare -F | sed -n 's/^declare -f case_//p')
-(($#)) && all=$*
-# shellcheck disable=SC2086 # a list of words
-set -- $all
-echo "1..$#"
-n=0
-for name; do
-	((n++))
-	(
-		mkdir "$name" && cd "$name" || exit 1
-		RING=mine
-		keyctl newring mine @s >/dev/null || exit 1
-		"case_$name"
-	) && echo "ok $n $name" || echo "not ok $n $name"
-	keyctl clear @s
-done
+run_cases "$@"

@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -235,6 +237,151 @@ static void full_disk_leaves_the_old_file_whole(void **state)
 	assert_int_equal(files_in_dir(), 1);
 }
 
+static keyfile *prepared(const char *identity, const char *key)
+{
+	keyfile *kf = NULL;
+	interchange_text text = {0};
+
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
+	g_strlcpy(text.s, key, sizeof(text.s));
+	keyfile_set(kf, identity, &text);
+	assert_int_equal(keyfile_prepare(kf), 0);
+	return kf;
+}
+
+static void append(const char *to, const char *line)
+{
+	FILE *f = fopen(to, "a");
+
+	assert_non_null(f);
+	fputs(line, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void line_added_without_the_lock_stays(void **state)
+{
+	g_autoptr(keyfile) kf = NULL;
+
+	assert_true(g_file_set_contents(path, "# a\n" ID_A " " KEY_1 "\n# b\n", -1, NULL));
+	kf = prepared(ID_A, OTHER);
+	append(path, "# late\n");
+	assert_int_equal(keyfile_commit(kf), 0);
+	content_is("# a\n" ID_A " " OTHER "\n# b\n# late\n");
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void line_taken_without_the_lock_stays_away(void **state)
+{
+	g_autoptr(keyfile) kf = NULL;
+
+	assert_true(g_file_set_contents(path, "# a\n" ID_A " " KEY_1 "\n# b\n", -1, NULL));
+	kf = prepared(ID_A, OTHER);
+	assert_true(g_file_set_contents(path, ID_A " " KEY_1 "\n# b\n" ID_B " " KEY_1 "\n", -1,
+					NULL));
+	assert_int_equal(keyfile_commit(kf), 0);
+	content_is(ID_A " " OTHER "\n# b\n" ID_B " " KEY_1 "\n");
+	assert_int_equal(files_in_dir(), 1);
+}
+
+/* Whoever has opened the file before it was replaced writes into one that has no name any more. */
+static void writer_with_the_old_file_open_is_waited_for(void **state)
+{
+	g_autoptr(keyfile) kf = NULL;
+	int ready[2], status;
+	pid_t pid;
+	char c;
+
+	put(ID_A, KEY_1);
+	kf = prepared(ID_A, OTHER);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = open(path, O_WRONLY | O_APPEND);
+		struct stat st, now;
+		bool ok;
+
+		ok = fd >= 0 && fstat(fd, &st) == 0 && write(ready[1], "x", 1) == 1;
+		while (ok && stat(path, &now) == 0 && now.st_ino == st.st_ino)
+			g_usleep(100);
+		ok = ok && write(fd, "# late\n", 7) == 7;
+		close(fd);
+		_exit(ok ? 0 : 1);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(keyfile_commit(kf), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(ready[1]);
+	content_is(ID_A " " OTHER "\n# late\n");
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void copy_of_a_change_in_place_is_read_and_goes_with_the_next(void **state)
+{
+	g_autofree char *copy = g_build_filename(dir, ".tls-keys.copy", NULL);
+	g_autoptr(keyfile) kf = NULL;
+
+	put(ID_A, KEY_1);
+	put(ID_B, KEY_1);
+	assert_int_equal(rename(path, copy), 0);
+	assert_true(g_file_set_contents(path, "NVMe0R01 nqn", -1, NULL));
+	assert_int_equal(keyfile_read(path, &kf), 0);
+	assert_int_equal(keyfile_lines(kf), 2);
+	put(ID_A, OTHER);
+	content_is(ID_A " " OTHER "\n" ID_B " " KEY_1 "\n");
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void last_good_line_of_an_identity_counts(void **state)
+{
+	const char *file = ID_A " " OTHER "\n" ID_B " " KEY_1 "\n" ID_A " " KEY_1 "\n" ID_A
+				" nonsense\n";
+	g_autoptr(keyfile) kf = keyfile_parse(file, strlen(file));
+	g_auto(keyfile_entry) entry = {0};
+	g_auto(interchange) key = {0};
+
+	assert_int_equal(interchange_parse(KEY_1, &key, NULL), 0);
+	assert_true(keyfile_get(kf, ID_A, &entry));
+	assert_true(secret_equal(&entry.key.key, &key.key));
+	keyfile_entry_clear(&entry);
+	assert_false(keyfile_get(kf, "NVMe0R01 nqn.h nqn.c", &entry));
+}
+
+static void secret_of_dh_hmac_chap_is_no_bad_line(void **state)
+{
+	assert_int_equal(kind_of("nqn.h DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:"),
+			 KEYFILE_CHAP);
+	assert_int_equal(kind_of("nqn.h DHHC-1:"), KEYFILE_BAD);
+	assert_int_equal(kind_of("DHHC-1:00:ia6z:"), KEYFILE_BAD);
+}
+
+static void dangling_link_is_no_key_file(void **state)
+{
+	g_autoptr(keyfile) kf = NULL;
+
+	assert_int_equal(symlink("nowhere", path), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), -ENOLINK);
+	assert_int_equal(keyfile_edit(path, false, &kf), -ENOLINK);
+	assert_int_equal(keyfile_read(path, &kf), -ENOLINK);
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void nothing_is_made_without_leave(void **state)
+{
+	g_autoptr(keyfile) kf = NULL;
+
+	assert_int_equal(keyfile_edit(path, false, &kf), -ENOENT);
+	assert_int_equal(files_in_dir(), 0);
+	assert_int_equal(keyfile_edit(path, true, &kf), 0);
+	assert_false(keyfile_remove(kf, ID_A));
+	assert_int_equal(keyfile_prepare(kf), 0);
+	assert_int_equal(keyfile_commit(kf), 0);
+	g_clear_pointer(&kf, keyfile_free);
+	assert_int_equal(files_in_dir(), 0);
+}
+
 static void leftover_of_a_crash_goes_with_the_next_change(void **state)
 {
 	g_autofree char *fresh = g_build_filename(dir, ".tls-keys.new", NULL);
@@ -332,6 +479,14 @@ int main(void)
 		with_dir(removal_takes_that_identity_only),
 		with_dir(change_that_is_not_committed_changes_nothing),
 		with_dir(full_disk_leaves_the_old_file_whole),
+		with_dir(line_added_without_the_lock_stays),
+		with_dir(line_taken_without_the_lock_stays_away),
+		with_dir(writer_with_the_old_file_open_is_waited_for),
+		with_dir(copy_of_a_change_in_place_is_read_and_goes_with_the_next),
+		cmocka_unit_test(last_good_line_of_an_identity_counts),
+		cmocka_unit_test(secret_of_dh_hmac_chap_is_no_bad_line),
+		with_dir(dangling_link_is_no_key_file),
+		with_dir(nothing_is_made_without_leave),
 		with_dir(leftover_of_a_crash_goes_with_the_next_change),
 		with_dir(symbolic_link_stays_one),
 		with_dir(changes_at_once_lose_none),
