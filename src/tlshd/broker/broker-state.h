@@ -14,6 +14,7 @@
 #include "netlink/upcall.h"
 #include "tlshd/broker/acceptor.h"
 #include "tlshd/broker/broker.h"
+#include "tlshd/broker/habits.h"
 #include "tlshd/shared/deadlines.h"
 #include "tlshd/shared/ipc.h"
 #include "tlshd/broker/keys.h"
@@ -84,6 +85,7 @@ struct broker {
 	bool full; /* there are some, or may be */
 	uint64_t full_at; /* usec, monotonic: when the log was last told of that */
 	struct keys *keys;
+	struct habits *habits;
 	GHashTable *jobs; /* id to struct job */
 	uint32_t last_id;
 	guint untrimmed; /* jobs since the heap was last given back */

@@ -390,6 +390,7 @@ static int start(struct broker *b)
 	b->waiting = epoll_create1(EPOLL_CLOEXEC);
 	if (b->waiting < 0)
 		return fatal("epoll", -errno);
+	b->habits = habits_new();
 	r = keys_open(&b->keys, "psk", b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
@@ -430,6 +431,7 @@ static void end(struct broker *b)
 	g_ptr_array_unref(b->workers);
 	g_hash_table_unref(b->jobs);
 	keys_close(b->keys);
+	habits_free(b->habits);
 	secret_pages_free(b->secret_message, sizeof(*b->secret_message));
 	config_free(b->settings);
 	if (b->waiting >= 0)

@@ -114,6 +114,7 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	m->header.job = j->id;
 	m->job.side = j->side;
 	m->job.deadline_usec = j->deadline.at - WORKER_MARGIN_USEC;
+	m->job.tickets = habits_tickets(b->habits, &j->peer.any, now());
 	if (j->side == HANDSHAKE_CLIENT) {
 		r = keys_read(b->keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {
@@ -212,6 +213,9 @@ static void on_done(struct broker *b, struct job *j, const struct ipc_done *done
 {
 	struct outcome o = {
 		.cause = done->cause, .alert_sent = done->alert_sent, .cipher = done->cipher};
+
+	if (o.cause == CAUSE_SUCCESS && j->side == HANDSHAKE_CLIENT)
+		habits_learn(b->habits, &j->peer.any, done->tickets, now());
 
 	if (o.cause == CAUSE_SUCCESS && !j->key) {
 		job_fail(b, j, CAUSE_WORKER_LIED, "a success without a key");

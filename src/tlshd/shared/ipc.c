@@ -72,6 +72,11 @@ static bool is_string(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
+static bool is_number_of_tickets(int32_t n)
+{
+	return n >= -1 && n <= OUTCOME_TICKETS_MAX;
+}
+
 static const char *check_fields(const union ipc_message *m)
 {
 	switch (m->header.type) {
@@ -82,7 +87,7 @@ static const char *check_fields(const union ipc_message *m)
 			return "a key longer than its field";
 		if (!is_string(m->job.identity, sizeof(m->job.identity)))
 			return "an identity without end";
-		return NULL;
+		return is_number_of_tickets(m->job.tickets) ? NULL : "an odd number of tickets";
 	case IPC_KEY:
 		if (m->key.psk.len > SECRET_MAX)
 			return "a key longer than its field";
@@ -96,6 +101,8 @@ static const char *check_fields(const union ipc_message *m)
 			return "a cause that is not a worker's";
 		if (m->done.alert_sent < -1 || m->done.alert_sent > 255)
 			return "an alert that does not exist";
+		if (!is_number_of_tickets(m->done.tickets))
+			return "an odd number of tickets";
 		return is_string(m->done.detail, sizeof(m->done.detail)) ? NULL
 									 : "a detail without end";
 	case IPC_LOG:

@@ -38,11 +38,14 @@ struct ipc_header {
 	uint32_t job;
 };
 
-/** struct ipc_job - @deadline_usec of CLOCK_MONOTONIC; identity and key of a client only. */
+/**
+ * struct ipc_job - @deadline_usec of CLOCK_MONOTONIC; identity and key of a client only, and @tickets:
+ * how many session tickets its server is known to send, -1 when that is unknown.
+ */
 struct ipc_job {
 	struct ipc_header header;
 	uint32_t side;
-	uint32_t pad;
+	int32_t tickets;
 	uint64_t deadline_usec;
 	secret psk;
 	char identity[IDENTITY_MAX + 1];
@@ -67,14 +70,14 @@ struct ipc_lookup {
 
 /**
  * struct ipc_done - a session's outcome, as in struct outcome: @cause is one of a worker's, @cipher
- * GnuTLS's number, @alert_sent -1 for none.
+ * GnuTLS's number, @alert_sent -1 for none, @tickets what a client has learned of its server.
  */
 struct ipc_done {
 	struct ipc_header header;
 	uint32_t cause;
 	uint32_t cipher;
 	int32_t alert_sent;
-	uint32_t pad;
+	int32_t tickets;
 	char detail[OUTCOME_DETAIL_MAX];
 };
 

@@ -7,24 +7,28 @@
 #include "tlshd/shared/cause.h"
 
 #define OUTCOME_DETAIL_MAX 320
+/* Session tickets of one server: more are no honest number. */
+#define OUTCOME_TICKETS_MAX 64
 
 /**
  * struct outcome - how it went.
  * @cause: CAUSE_SUCCESS or why it failed
  * @alert_sent: the alert that the peer was sent, -1 for none
  * @cipher: GnuTLS's number of the cipher, of a success
+ * @tickets: session tickets that the server has sent, -1 where that was not found out
  * @detail: follows the cause's sentence in the log, "" for none; bytes of the peer are escaped in it
  */
 struct outcome {
 	enum cause cause;
 	int alert_sent;
 	unsigned int cipher;
+	int tickets;
 	char detail[OUTCOME_DETAIL_MAX];
 };
 
-#define OUTCOME_INIT             \
-	{                        \
-		.alert_sent = -1 \
+#define OUTCOME_INIT                            \
+	{                                       \
+		.alert_sent = -1, .tickets = -1 \
 	}
 
 /** outcome_set() - end for @cause; @format gives the detail, NULL for none. */

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "tlshd/worker/hello.h"
 #include "tlshd/worker/plain.h"
+#include "tlshd/worker/tickets.h"
 #include "tlshd/worker/transport.h"
 #include "tlshd/worker/verdict.h"
 
@@ -20,8 +21,20 @@ enum state {
 	AUTHENTICATE, /* the broker may have to be asked for a key */
 	HANDSHAKE, /* GnuTLS runs */
 	FINISH, /* GnuTLS is through; what is left is to send */
+	TICKETS, /* of a client: session tickets may come behind the server's Finished */
 	COMPLETE,
 };
+
+/*
+ * How long a client waits for tickets of a server of which nothing is known: some times as long as the
+ * server took to answer the ClientHello, which is a round trip and a computation, as is the way from
+ * our Finished to its tickets. One that is known to send them is waited for longer, for the wait ends
+ * with the last of them.
+ */
+#define TICKETS_WAIT_MIN (100 * UINT64_C(1000))
+#define TICKETS_WAIT_MAX (500 * UINT64_C(1000))
+#define TICKETS_WAIT_FACTOR 4
+#define TICKETS_WAIT_KNOWN_FACTOR 4
 
 struct session {
 	struct session_params params;
@@ -30,6 +43,10 @@ struct session {
 	struct hello hello; /* of a server */
 	struct hello_offer offer; /* what it offers, with pointers into it */
 	gnutls_session_t tls; /* NULL until HANDSHAKE */
+	struct tickets tickets; /* of a client */
+	uint64_t asked_at; /* usec, monotonic: our ClientHello has gone out */
+	uint64_t patience; /* usec: how long an unknown server's tickets are waited for */
+	uint64_t until; /* usec, monotonic: the end of that */
 	enum session_wait wait;
 	struct outcome outcome;
 };
@@ -44,6 +61,8 @@ struct session *session_new(const struct session_params *params)
 	transport_init(&s->transport, params->fd);
 	if (params->side == HANDSHAKE_SERVER)
 		hello_init(&s->hello);
+	else
+		tickets_init(&s->tickets);
 	return s;
 }
 
@@ -54,9 +73,15 @@ void session_free(struct session *s)
 	if (s->tls)
 		gnutls_deinit(s->tls);
 	hello_clear(&s->hello);
+	tickets_clear(&s->tickets);
 	transport_clear(&s->transport);
 	s->params.auth->kind->free(s->params.auth);
 	g_free(s);
+}
+
+static uint64_t now(void)
+{
+	return (uint64_t)g_get_monotonic_time();
 }
 
 static int wait_for(struct session *s, enum session_wait what)
@@ -238,6 +263,8 @@ static int handshake(struct session *s)
 	if (r != GNUTLS_E_AGAIN && r != GNUTLS_E_SUCCESS)
 		return fail_on_error(s, r);
 	if (r == GNUTLS_E_SUCCESS) {
+		s->patience = CLAMP(TICKETS_WAIT_FACTOR * (now() - s->asked_at), TICKETS_WAIT_MIN,
+				    TICKETS_WAIT_MAX);
 		s->state = FINISH;
 		return 0;
 	}
@@ -246,6 +273,8 @@ static int handshake(struct session *s)
 		return wait_for(s, SESSION_WAIT_WRITE);
 	if (sent < 0)
 		return fail_on_transport(s);
+	if (!s->asked_at)
+		s->asked_at = now();
 	log_debug(5, "job %u: waits for the peer after %s", s->params.job,
 		  gnutls_handshake_description_get_name(gnutls_handshake_get_last_out(s->tls)));
 	return wait_for(s, SESSION_WAIT_READ);
@@ -281,6 +310,43 @@ static int finish(struct session *s)
 
 		log_debug(3, "job %u: handshake complete: %s", s->params.job, suite);
 	}
+	s->until = now() + s->patience;
+	if (s->params.tickets > 0)
+		s->until += (TICKETS_WAIT_KNOWN_FACTOR - 1) * s->patience;
+	s->state = s->params.side == HANDSHAKE_CLIENT ? TICKETS : COMPLETE;
+	return 0;
+}
+
+/* A server that is known for its number of tickets has sent it; of any other time tells. */
+static bool has_all_tickets(const struct session *s)
+{
+	return (s->params.tickets != SESSION_TICKETS_UNKNOWN &&
+		s->tickets.count >= (unsigned int)s->params.tickets) ||
+	       now() >= s->until;
+}
+
+static int take_tickets(struct session *s)
+{
+	unsigned int before = s->tickets.count;
+	int r = tickets_read(&s->tickets, &s->transport, s->tls, &s->outcome);
+
+	if (r == -EPROTO) {
+		int alert = s->outcome.alert_sent;
+
+		s->outcome.alert_sent = -1;
+		send_alert(s, alert);
+		return r;
+	}
+	/* More may follow a late one. */
+	if (s->tickets.count > before)
+		s->until = MAX(s->until, now() + s->patience / 2);
+	/* The kernel begins with a record, and it cannot read the rest of a message. */
+	if (!tickets_are_whole(&s->tickets) || !has_all_tickets(s))
+		return wait_for(s, SESSION_WAIT_READ);
+	/* Nothing is learned of a server that was not waited for. */
+	if (s->params.tickets != 0 || s->tickets.count)
+		s->outcome.tickets = (int)s->tickets.count;
+	log_debug(3, "job %u: %u session tickets came", s->params.job, s->tickets.count);
 	s->state = COMPLETE;
 	return 0;
 }
@@ -288,10 +354,8 @@ static int finish(struct session *s)
 int session_step(struct session *s)
 {
 	static int (*const steps[])(struct session * s) = {
-		[COLLECT] = collect,
-		[AUTHENTICATE] = authenticate,
-		[HANDSHAKE] = handshake,
-		[FINISH] = finish,
+		[COLLECT] = collect, [AUTHENTICATE] = authenticate, [HANDSHAKE] = handshake,
+		[FINISH] = finish,   [TICKETS] = take_tickets,
 	};
 	int r = 0;
 
@@ -303,6 +367,11 @@ int session_step(struct session *s)
 enum session_wait session_wait(const struct session *s)
 {
 	return s->wait;
+}
+
+uint64_t session_until(const struct session *s)
+{
+	return s->state == TICKETS && tickets_are_whole(&s->tickets) ? s->until : 0;
 }
 
 struct auth *session_auth(const struct session *s)

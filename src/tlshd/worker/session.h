@@ -17,12 +17,17 @@ enum session_wait {
 
 struct session;
 
+/* session_params.tickets of a server that is not known yet. */
+#define SESSION_TICKETS_UNKNOWN (-1)
+
 /**
  * struct session_params - what a session needs.
  * @engine: shared, borrowed
  * @job: the number that stands in debug lines
  * @fd: a connected stream socket, borrowed
  * @side: client or server
+ * @tickets: of a client: how many session tickets the server is known to send behind its Finished, or
+ *	SESSION_TICKETS_UNKNOWN
  * @auth: how the two ends prove who they are; the session's from now on
  */
 struct session_params {
@@ -30,6 +35,7 @@ struct session_params {
 	unsigned int job;
 	int fd;
 	enum handshake_side side;
+	int tickets;
 	struct auth *auth;
 };
 
@@ -49,6 +55,14 @@ int session_step(struct session *s);
 
 /** session_wait() - what a step that gave -EAGAIN waits for. */
 enum session_wait session_wait(const struct session *s);
+
+/**
+ * session_until() - how long a step that waits to read does so at most.
+ *
+ * Return: usec, monotonic, when session_step() is to be called again even if nothing has come; 0 when
+ * only the job's own deadline ends the wait.
+ */
+uint64_t session_until(const struct session *s);
 
 /** session_auth() - the struct auth it was made with, for the broker's answer. */
 struct auth *session_auth(const struct session *s);

@@ -34,6 +34,7 @@ struct worker {
 	struct engine engine;
 	GHashTable *jobs; /* number to struct held */
 	struct deadlines deadlines;
+	struct deadlines pauses; /* of jobs whose session goes on at a time of its own */
 	guint untrimmed; /* jobs since the heap was last given back */
 };
 
@@ -45,6 +46,7 @@ struct held {
 	struct session *session;
 	sd_event_source *io; /* NULL as long as it has never waited for its peer */
 	struct deadline deadline;
+	struct deadline pause; /* in worker->pauses if its time is not 0 */
 	bool ran; /* the broker knows that it has run */
 };
 
@@ -84,10 +86,18 @@ static void audit_of_gnutls(gnutls_session_t tls, const char *text)
 	log_debug(1, "gnutls: %s", line);
 }
 
+static void end_pause(struct held *h)
+{
+	if (h->pause.at)
+		deadlines_remove(&h->worker->pauses, &h->pause);
+	h->pause.at = 0;
+}
+
 static void held_free(void *ptr)
 {
 	struct held *h = ptr;
 
+	end_pause(h);
 	sd_event_source_disable_unref(h->io);
 	deadlines_remove(&h->worker->deadlines, &h->deadline);
 	session_free(h->session);
@@ -108,6 +118,7 @@ static void finish(struct held *h, const struct outcome *o)
 	m.done.cause = o->cause;
 	m.done.cipher = o->cipher;
 	m.done.alert_sent = o->alert_sent;
+	m.done.tickets = o->tickets;
 	g_strlcpy(m.done.detail, o->detail, sizeof(m.done.detail));
 	tell(w->sock, &m); /* first, for the kernel's consumer waits */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
@@ -152,10 +163,19 @@ static int wait_for_peer(struct held *h, uint32_t events)
 	return sd_event_add_io(h->worker->event, &h->io, h->fd, events, on_peer, h);
 }
 
+static void begin_pause(struct held *h)
+{
+	h->pause.at = session_until(h->session);
+	if (h->pause.at)
+		deadlines_add(&h->worker->pauses, &h->pause);
+}
+
 static void step(struct held *h)
 {
-	int r = session_step(h->session);
+	int r;
 
+	end_pause(h);
+	r = session_step(h->session);
 	if (r == 0) {
 		complete(h);
 		return;
@@ -172,6 +192,7 @@ static void step(struct held *h)
 		fail(h, CAUSE_NO_MEMORY, "to wait for the socket");
 		return;
 	}
+	begin_pause(h);
 	if (!h->ran) {
 		union ipc_message m = {.ran.header = {IPC_RAN, h->job}};
 
@@ -199,6 +220,11 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
 	return 0;
 }
 
+static void on_pause(void *owner)
+{
+	step(owner);
+}
+
 static void on_deadline(void *owner)
 {
 	struct held *h = owner;
@@ -224,6 +250,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 		.job = job->header.job,
 		.fd = fd,
 		.side = job->side,
+		.tickets = job->tickets,
 	};
 
 	h->worker = w;
@@ -231,6 +258,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 	h->fd = fd;
 	h->deadline.at = job->deadline_usec;
 	h->deadline.owner = h;
+	h->pause.owner = h;
 	g_hash_table_insert(w->jobs, GUINT_TO_POINTER(h->job), h);
 	w->untrimmed++;
 	deadlines_add(&w->deadlines, &h->deadline);
@@ -301,7 +329,8 @@ static void run(int sock, const config *settings)
 	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, held_free);
 	if (sd_event_new(&w.event) < 0 ||
 	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0 ||
-	    deadlines_init(&w.deadlines, w.event, on_deadline) < 0) {
+	    deadlines_init(&w.deadlines, w.event, on_deadline) < 0 ||
+	    deadlines_init(&w.pauses, w.event, on_pause) < 0) {
 		log_error("a worker cannot make its event loop: %m");
 		return;
 	}
@@ -311,6 +340,7 @@ static void run(int sock, const config *settings)
 		return;
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
+	deadlines_clear(&w.pauses);
 	deadlines_clear(&w.deadlines);
 	sd_event_unref(w.event);
 	engine_clear(&w.engine);
