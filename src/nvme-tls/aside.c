@@ -56,6 +56,13 @@ void aside_tidy(key_serial keyring)
 	g_autoptr(GArray) serials = NULL;
 	int aside = find(keyring);
 
-	if (aside >= 0 && keyring_keys(aside, &serials) == 0 && !serials->len)
-		keyctl_unlink(aside, keyring);
+	if (aside < 0 || keyring_keys(aside, &serials) < 0)
+		return;
+	for (guint i = 0; i < serials->len; i++) {
+		g_auto(key_info) info = {0};
+
+		if (key_describe(g_array_index(serials, key_serial, i), &info) == 0)
+			return;
+	}
+	keyctl_unlink(aside, keyring);
 }

@@ -39,5 +39,5 @@ int aside_mark(key_serial keyring, key_serial key);
 /** aside_unmark() - take @key out of the keyring of old keys. Return: 0 or a negative errno. */
 int aside_unmark(key_serial keyring, key_serial key);
 
-/** aside_tidy() - take the keyring of old keys out of @keyring when nothing is in it. */
+/** aside_tidy() - take the keyring of old keys out of @keyring when all that is in it has ended. */
 void aside_tidy(key_serial keyring);

@@ -129,6 +129,11 @@ static key_row *row_new(const struct ring *ring, key_serial serial, GHashTable *
 	return row;
 }
 
+static bool is_over(const key_row *row)
+{
+	return row->status.revoked || row->status.expired;
+}
+
 /* The old keys among @rows get their phase, and those that are nowhere else a row at the end. */
 static void add_old(const struct ring *ring, GPtrArray *rows, const GArray *old,
 		    GHashTable *statuses)
@@ -144,11 +149,18 @@ static void add_old(const struct ring *ring, GPtrArray *rows, const GArray *old,
 		key_serial serial = g_array_index(old, key_serial, i);
 		key_row *row = g_hash_table_lookup(by_serial, GINT_TO_POINTER(serial));
 
+		/* One that has ended is swept by the kernel after some minutes, and has no say any more. */
+		if (row && is_over(row)) {
+			g_ptr_array_remove(rows, row);
+			continue;
+		}
 		if (row) {
 			row->phase = PHASE_OLD;
 			continue;
 		}
 		row = row_new(ring, serial, statuses);
+		if (row && is_over(row))
+			g_clear_pointer(&row, key_row_free);
 		if (!row)
 			continue;
 		row->phase = PHASE_ASIDE;
