@@ -112,10 +112,12 @@ int cmd_export(int argc, char **argv)
 	for (guint i = 0; i < rows->len; i++)
 		if (wanted(&o, g_ptr_array_index(rows, i)))
 			export_row(&t, g_ptr_array_index(rows, i));
-	if (o.identity && !t.exported && !t.left_out) {
-		log_error("keyring %s has no key \"%s\"", o.keyring, o.identity);
+	if ((o.identity || o.version >= 0 || o.hostnqn || o.subsysnqn) && !t.exported &&
+	    !t.left_out) {
 		if (t.list)
 			json_list_end(t.list);
+		log_error("keyring %s has no such key: nvme-tls list shows which there are",
+			  o.keyring);
 		return EXIT_MISSING;
 	}
 	if (c)

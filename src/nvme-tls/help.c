@@ -5,6 +5,8 @@
 #include <string.h>
 #include <glib.h>
 
+#include "nvme-tls/columns.h"
+
 enum { WIDTH = 80, HELP_COLUMN = 28 };
 
 void help_program(FILE *to)
@@ -20,28 +22,6 @@ void help_program(FILE *to)
 	      to);
 }
 
-/* Print words from @column on, in as many lines as they take. */
-static void print_wrapped(const char *text, FILE *to)
-{
-	g_auto(GStrv) word = g_strsplit(text, " ", -1);
-	size_t column = HELP_COLUMN;
-
-	for (size_t i = 0; word[i]; i++) {
-		size_t len = (size_t)g_utf8_strlen(word[i], -1);
-
-		if (i && column + 1 + len > WIDTH) {
-			fprintf(to, "\n%*s", HELP_COLUMN, "");
-			column = HELP_COLUMN;
-		} else if (i) {
-			putc(' ', to);
-			column++;
-		}
-		fputs(word[i], to);
-		column += len;
-	}
-	putc('\n', to);
-}
-
 static void print_option(char letter, const char *name, const char *value, const char *help,
 			 FILE *to)
 {
@@ -52,7 +32,7 @@ static void print_option(char letter, const char *name, const char *value, const
 		fprintf(to, "%s\n%*s", shown, HELP_COLUMN, "");
 	else
 		fprintf(to, "%-*s", HELP_COLUMN, shown);
-	print_wrapped(help, to);
+	columns_wrap(help, HELP_COLUMN, HELP_COLUMN, WIDTH, to);
 }
 
 void help_command(const struct command *command, const char *name, FILE *to)

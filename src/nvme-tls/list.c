@@ -5,12 +5,11 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/columns.h"
 #include "nvme-tls/compare.h"
 #include "nvme-tls/controllers.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
-
-enum { COLUMNS = 9 };
 
 static int search(const char *text, void *data)
 {
@@ -65,40 +64,40 @@ static struct json_object *row_json(const key_row *row, GPtrArray *controllers, 
 	return out;
 }
 
-/* The cells of a row. What cannot be told is "-". */
-static void cells(const key_row *row, char *cell[COLUMNS])
+static const struct column spec[] = {
+	{"", false},	    {"SERIAL", false},	{"KIND", false},
+	{"VERSION", false}, {"HASH", false},	{"LENGTH", false},
+	{"EXPIRES", false}, {"HOST NQN", true}, {"SUBSYSTEM NQN", true},
+	{"DIGEST", true},
+};
+
+/* What cannot be told is "-". */
+static void add_row(columns *table, const key_row *row)
 {
 	bool known = !row->malformed;
+	char *cells[] = {
+		g_strdup(row->chosen ? "*" : ""),
+		row->serial ? g_strdup_printf(SERIAL, (unsigned int)row->serial) : g_strdup("-"),
+		g_strdup(!known		     ? "-"
+			 : row->id.generated ? "generated"
+					     : "retained"),
+		known ? g_strdup_printf("%d", row->id.version) : g_strdup("-"),
+		g_strdup(known ? psk_hash_name(row->id.hash) : "-"),
+		row->length < 0 ? g_strdup("-") : g_strdup_printf("%d", row->length),
+		g_strdup(row->status.revoked   ? "revoked"
+			 : *row->status.expiry ? row->status.expiry
+					       : "-"),
+		output_clean(known ? row->id.hostnqn : row->identity),
+		output_clean(known ? row->id.subsysnqn : "-"),
+		g_strdup(row->id.digest ? row->id.digest : "-"),
+	};
 
-	cell[0] = !row->serial ? g_strdup("-")
-			       : g_strdup_printf(SERIAL "%s", (unsigned int)row->serial,
-						 row->chosen ? "*" : "");
-	cell[1] = g_strdup(!known ? "-" : row->id.generated ? "generated" : "retained");
-	cell[2] = known ? g_strdup_printf("%d", row->id.version) : g_strdup("-");
-	cell[3] = g_strdup(known ? psk_hash_name(row->id.hash) : "-");
-	cell[4] = output_clean(known ? row->id.hostnqn : row->identity);
-	cell[5] = output_clean(known ? row->id.subsysnqn : "-");
-	cell[6] = g_strdup(row->id.digest ? row->id.digest : "-");
-	cell[7] = row->length < 0 ? g_strdup("-") : g_strdup_printf("%d", row->length);
-	cell[8] = g_strdup(row->status.revoked	 ? "revoked"
-			   : *row->status.expiry ? row->status.expiry
-						 : "-");
-}
-
-static void print_line(char *cell[COLUMNS], const int width[COLUMNS])
-{
-	for (int c = 0; c < COLUMNS; c++) {
-		int pad = width[c] - (int)g_utf8_strlen(cell[c], -1);
-
-		if (c + 1 < COLUMNS)
-			printf("%s%*s", cell[c], pad + 2, "");
-		else
-			puts(cell[c]);
-	}
+	G_STATIC_ASSERT(G_N_ELEMENTS(cells) == G_N_ELEMENTS(spec));
+	columns_add(table, cells);
 }
 
 /* Where a rotation in steps stands. */
-static void print_phase(const key_row *row)
+static void add_phase(columns *table, const key_row *row)
 {
 	static const char *const sentences[] = {
 		[PHASE_NEW] = "the new key of a rotation",
@@ -107,66 +106,48 @@ static void print_phase(const key_row *row)
 			"the old key of a rotation, which the host no longer takes, until rotate --finish",
 	};
 	bool ends = row->phase == PHASE_OLD || row->phase == PHASE_ASIDE;
+	g_autofree char *ending = NULL;
 
 	ends = ends && *row->status.expiry && strcmp(row->status.expiry, "never") != 0;
 	if (ends)
-		printf("  the old key of a rotation, which ends in %s\n", row->status.expiry);
-	else if (row->phase != PHASE_NONE)
-		printf("  %s\n", sentences[row->phase]);
+		ending = g_strdup_printf("the old key of a rotation, which ends in %s",
+					 row->status.expiry);
+	if (row->phase != PHASE_NONE)
+		columns_note(table, false, ending ? ending : sentences[row->phase]);
 }
 
-static void print_users(const key_row *row, GPtrArray *controllers)
+static void add_users(columns *table, const key_row *row, GPtrArray *controllers)
 {
 	for (guint i = 0; i < controllers->len; i++) {
 		const controller *c = g_ptr_array_index(controllers, i);
-		g_autofree char *text = NULL;
+		g_autofree char *text = NULL, *note = NULL;
 
 		if (!controller_uses(c, row->serial))
 			continue;
 		text = controller_describe(c);
-		printf("  used by %s\n", text);
+		note = g_strdup_printf("used by %s", text);
+		columns_note(table, false, note);
 	}
 }
 
 static void print_table(GPtrArray *rows, GPtrArray *controllers)
 {
-	static const char *const head[COLUMNS] = {"SERIAL", "KIND",	"VERSION",
-						  "HASH",   "HOST NQN", "SUBSYSTEM NQN",
-						  "DIGEST", "LENGTH",	"EXPIRES"};
-	char *(*cell)[COLUMNS] = g_malloc0_n(rows->len + 1, sizeof(*cell));
-	int width[COLUMNS] = {0};
+	g_autoptr(columns) table = columns_new(spec, G_N_ELEMENTS(spec));
 
-	for (guint i = 0; i <= rows->len; i++) {
-		if (i)
-			cells(g_ptr_array_index(rows, i - 1), cell[i]);
-		for (int c = 0; c < COLUMNS; c++) {
-			if (!i)
-				cell[0][c] = g_strdup(head[c]);
-			width[c] = MAX(width[c], (int)g_utf8_strlen(cell[i][c], -1));
-		}
-	}
-	for (guint i = 0; i <= rows->len; i++) {
-		const key_row *row = i ? g_ptr_array_index(rows, i - 1) : NULL;
+	for (guint i = 0; i < rows->len; i++) {
+		const key_row *row = g_ptr_array_index(rows, i);
 
-		if (!row)
-			fputs(colour(COLOUR_HEAD), stdout);
-		print_line(cell[i], width);
-		if (!row)
-			fputs(colour(COLOUR_NONE), stdout);
-		for (guint p = 0; row && p < row->problems->len; p++) {
+		add_row(table, row);
+		for (guint p = 0; p < row->problems->len; p++) {
 			g_autofree char *problem = output_clean(g_ptr_array_index(row->problems,
 										  p));
 
-			printf("  %s! %s%s\n", colour(COLOUR_BAD), problem, colour(COLOUR_NONE));
+			columns_note(table, true, problem);
 		}
-		if (row) {
-			print_phase(row);
-			print_users(row, controllers);
-		}
-		for (int c = 0; c < COLUMNS; c++)
-			g_free(cell[i][c]);
+		add_phase(table, row);
+		add_users(table, row, controllers);
 	}
-	g_free(cell);
+	columns_print(table, stdout);
 }
 
 static enum exit_code ring_examined(const options *o, struct ring *ring, GPtrArray **rows)
@@ -243,8 +224,15 @@ int cmd_list(int argc, char **argv)
 		json_list_end(&out);
 	} else if (shown->len) {
 		print_table(shown, controllers);
-	} else {
-		log_info("keyring %s has no such keys", o.keyring);
+	}
+	if (!shown->len) {
+		bool filtered = o.hostnqn || o.subsysnqn;
+
+		log_info(filtered ? "%s %s has no such key" : "%s %s has no keys",
+			 o.keyfile ? "key file" : "keyring", o.keyfile ? o.keyfile : o.keyring);
+		/* An empty keyring is as good as any; that none is as asked for is an answer. */
+		if (r == EXIT_OK && filtered)
+			r = EXIT_MISSING;
 	}
 	for (guint i = 0; r == EXIT_OK && i < shown->len; i++)
 		if (((key_row *)g_ptr_array_index(shown, i))->difference)

@@ -414,6 +414,43 @@ case_names_in_utf8_work_in_the_c_locale() {
 	same "lines" 0 "$(wc -l <kf)"
 }
 
+case_a_filter_that_finds_nothing_has_exit_code_4() {
+	returns 0 t list 2>/dev/null
+	returns 0 t export 2>/dev/null
+	t gen --insert "${PAIR[@]}" >/dev/null || fail "gen"
+	for command in list export; do
+		returns 0 t $command "${PAIR[@]}" >/dev/null
+		for filter in --hostnqn=nqn.none --subsysnqn=nqn.none; do
+			returns 4 t $command $filter 2>err >out
+			has err 'no such key'
+			same "output" "" "$(cat out)"
+			returns 4 t $command --json $filter 2>/dev/null >out
+			same "JSON" 0 "$(jq length out)"
+		done
+	done
+	returns 4 t export -I1 2>/dev/null
+	returns 4 t export -I "NVMe0R01 nqn.h nqn.none" -f none 2>/dev/null
+	[[ ! -e none ]] || fail "a key file was made"
+	returns 4 t revoke 0x7ffffffe 2>/dev/null
+	returns 4 t revoke -n nqn.h -c nqn.none 2>/dev/null
+	returns 4 t revoke "NVMe0R01 nqn.h nqn.none" 2>/dev/null
+	returns 4 t rotate -n nqn.h -c nqn.none 2>/dev/null
+	t gen >psk
+	returns 4 t check -n nqn.h -c nqn.none psk >/dev/null
+}
+
+case_list_has_100_columns() {
+	local uuid=nqn.2014-08.org.nvmexpress:uuid:befdec4c-2234-11b2-a85c-ca77c773af36
+
+	t gen --insert -I1 -n $uuid -c $uuid >/dev/null || fail "gen"
+	t gen --insert -I0 -n $uuid -c ${uuid}x >/dev/null || fail "gen"
+	t gen --insert -I0 -n $uuid -c $uuid >/dev/null || fail "gen"
+	t list >out || fail "list"
+	! grep -E '.{101}' out || fail "lines of more than 100 columns"
+	has out '^\*  0x[0-9a-f]{8}  retained  1 '
+	has out "^     HOST NQN       $uuid$"
+}
+
 # completions WORD...: those of the last word, sorted, without what they mean.
 completions() { "$tool" complete "$@" | cut -f1 | sort; }
 
@@ -562,17 +599,17 @@ case_dry_run_knows_what_is_loaded() {
 case_key_ends_when_it_was_told_to() {
 	t gen --insert "${PAIR[@]}" --expires=2h --keyfile=kf >/dev/null || fail "gen"
 	t list >out
-	has out ' (119m|120m|1h|2h)$'
+	has out ' (119m|120m|1h|2h) '
 	t gen --quiet >psk || fail "gen"
 	t rotate "${PAIR[@]}" --keydata=psk --expires=7d >/dev/null || fail "rotate"
 	t list >out
-	has out ' (6d|7d|1w)$'
+	has out ' (6d|7d|1w) '
 	t insert "${PAIR[@]}" --expires=90s psk >/dev/null || fail "insert of what is there"
 	same "expiry" "true" "$(t list --json | jq '.[0].expiry | test("^[0-9]+s$|^1m$")')"
 	keyctl clear %keyring:mine
 	t import --expires=4w kf >/dev/null || fail "import"
 	t list >out
-	has out ' (3w|4w|2[78]d)$'
+	has out ' (3w|4w|2[78]d) '
 	t insert "${PAIR[@]}" --force --expires=1 psk >/dev/null || fail "insert"
 	for _ in $(seq 100); do [[ $(t check "${PAIR[@]}" psk) == *'not loaded' ]] && break; sleep 0.1; done
 	returns 4 t check "${PAIR[@]}" psk >/dev/null
