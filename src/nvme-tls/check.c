@@ -79,6 +79,8 @@ static enum exit_code check_file(const options *o, const keyfile *kf)
 {
 	static const enum exit_code worst_first[] = {EXIT_FAILED, EXIT_INVALID, EXIT_DIFFERENT,
 						     EXIT_MISSING};
+	g_autoptr(GPtrArray) rows = NULL;
+	g_autoptr(GHashTable) loaded = NULL;
 	struct json_object *out, *keys, *problems;
 	bool seen[EXIT_DIFFERENT + 1] = {false};
 	unsigned int shown = 0;
@@ -86,6 +88,10 @@ static enum exit_code check_file(const options *o, const keyfile *kf)
 
 	if (ring_open(o, &ring) != EXIT_OK)
 		return EXIT_FAILED;
+	rows = ring_rows(&ring);
+	if (!rows)
+		return EXIT_FAILED;
+	loaded = ring_index(rows);
 	keys = json_object_new_array();
 	problems = json_object_new_array();
 	for (size_t i = 0; i < keyfile_lines(kf); i++) {
@@ -111,7 +117,8 @@ static enum exit_code check_file(const options *o, const keyfile *kf)
 			json_object_array_add(problems, row);
 			continue;
 		}
-		state = ring_compare(&ring, entry.identity, &entry.key.key, &serial, &err);
+		state = ring_compare_row(g_hash_table_lookup(loaded, entry.identity),
+					 &entry.key.key, &serial, &err);
 		seen[state_codes[state]] = true;
 		json_add_string(row, "identity", entry.identity);
 		json_add_state(row, state, serial);

@@ -85,11 +85,10 @@ void ring_error(const struct ring *ring, const char *what, int err)
 	log_error("%s (keyring %s): %s%s", what, ring->name, key_strerror(err), next);
 }
 
-enum ring_state ring_compare(const struct ring *ring, const char *identity, const secret *psk,
-			     key_serial *serial, int *err)
+/* @r: the serial of the key, or why there is none. */
+static enum ring_state compare(int r, const secret *psk, key_serial *serial, int *err)
 {
 	g_auto(secret) loaded = SECRET_INIT;
-	int r = keyring_lookup(ring->serial, ring->keytype, identity);
 
 	*serial = r > 0 ? r : 0;
 	*err = 0;
@@ -102,6 +101,18 @@ enum ring_state ring_compare(const struct ring *ring, const char *identity, cons
 		return RING_UNREADABLE;
 	}
 	return secret_equal(&loaded, psk) ? RING_SAME : RING_DIFFERENT;
+}
+
+enum ring_state ring_compare(const struct ring *ring, const char *identity, const secret *psk,
+			     key_serial *serial, int *err)
+{
+	return compare(keyring_lookup(ring->serial, ring->keytype, identity), psk, serial, err);
+}
+
+enum ring_state ring_compare_row(const key_row *row, const secret *psk, key_serial *serial,
+				 int *err)
+{
+	return compare(row && key_row_usable(row) ? row->serial : -ENOKEY, psk, serial, err);
 }
 
 static key_row *row_new(const struct ring *ring, key_serial serial, GHashTable *statuses)

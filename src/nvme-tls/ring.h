@@ -67,5 +67,12 @@ GPtrArray *ring_rows(const struct ring *ring);
  */
 GHashTable *ring_index(GPtrArray *rows);
 
+/**
+ * ring_compare_row() - ring_compare() with a row in place of the look-up.
+ * @row: what ring_index() has for the identity; NULL for nothing
+ */
+enum ring_state ring_compare_row(const key_row *row, const secret *psk, key_serial *serial,
+				 int *err);
+
 /** ring_warn_of_hash() - say so when GnuTLS on this machine cannot use a key of this identity. */
 void ring_warn_of_hash(const char *identity);
