@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
@@ -24,6 +25,7 @@ struct upcall {
 	struct nl_sock *commands;
 	int ready; /* descriptor of events, also those of another thread; -1 after upcall_leave() */
 	int family;
+	unsigned int group;
 };
 
 static int errno_of_nl(int err)
@@ -83,6 +85,7 @@ int upcall_open(struct upcall **out)
 		r = errno_of_nl(r);
 		goto fail;
 	}
+	u->group = (unsigned int)group;
 	/* Beyond net.core.rmem_max where we may, up to it where not. */
 	if (setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 		       sizeof(size)) < 0)
@@ -159,6 +162,24 @@ int upcall_ready(struct upcall *u)
 		total += n;
 	} while (n == READY_BATCH);
 	return total;
+}
+
+int upcall_others(const struct upcall *u, uint32_t *port)
+{
+	struct stat st;
+	FILE *list;
+	int n;
+
+	if (!u->group || u->group > 32) /* the list shows so many */
+		return -ERANGE;
+	if (fstat(u->ready, &st) < 0)
+		return -errno;
+	list = fopen("/proc/net/netlink", "re");
+	if (!list)
+		return -errno;
+	n = upcall_others_in(list, u->group, st.st_ino, port);
+	fclose(list);
+	return n;
 }
 
 /*

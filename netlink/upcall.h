@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct nlmsghdr;
 
@@ -108,6 +109,23 @@ int upcall_accept(struct upcall *u, struct upcall_request *req, const char **why
  * another negative errno.
  */
 int upcall_done(struct upcall *u, int sockfd, int status, int32_t remote);
+
+/**
+ * upcall_others() - who else is in the group: another daemon, which is given requests as we are.
+ * @port: the netlink port of one of them; the lower 22 bits are its process number where libnl chose
+ *	it. Unset when there is none
+ *
+ * Return: their number; a negative errno when the kernel's list cannot be read, -ERANGE when it does
+ * not show our group.
+ */
+int upcall_others(const struct upcall *u, uint32_t *port);
+
+/**
+ * upcall_others_in() - upcall_others() of an open /proc/net/netlink, for tests.
+ * @group: number of the multicast group, 1 to 32
+ * @inode: of our own socket
+ */
+int upcall_others_in(FILE *list, unsigned int group, unsigned long inode, uint32_t *port);
 
 /**
  * upcall_decode() - the reply to ACCEPT as a plain struct; upcall_accept() without its

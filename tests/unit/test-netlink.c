@@ -266,6 +266,39 @@ static void request_without_its_parts_is_refused(void **state)
 	refused(h, -1);
 }
 
+static int others_in(const char *text, unsigned long inode, uint32_t *port)
+{
+	FILE *list = fmemopen((void *)text, strlen(text), "r");
+	int n;
+
+	assert_non_null(list);
+	n = upcall_others_in(list, 13, inode, port);
+	fclose(list);
+	return n;
+}
+
+/* From a guest with us (inode 418) and ktls-utils (437). */
+static void other_daemon_in_the_group_is_found(void **state)
+{
+	static const char list[] =
+		"sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
+		"00000000b6258713 0   0          00001000 0        0        0     2        0        4       \n"
+		"000000004c969745 16  507511048  00000000 0        0        0     2        0        417     \n"
+		"00000000d2e95a95 16  822083848  00001000 0        0        0     2        0        418     \n"
+		"00000000d200074a 16  520093979  00001000 0        0        0     2        0        437     \n"
+		"0000000000000000 16  4294966296 00000002 0        0        0     2        0        500     \n"
+		"nonsense\n";
+	uint32_t port = 0;
+
+	assert_int_equal(others_in(list, 418, &port), 1);
+	assert_int_equal(port, 520093979);
+	assert_int_equal(port & 0x3fffff, 283);
+	assert_int_equal(others_in(list, 1, &port), 2);
+	port = 7;
+	assert_int_equal(others_in("sk Eth\n", 418, &port), 0);
+	assert_int_equal(port, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +308,7 @@ int main(void)
 		cmocka_unit_test(attribute_of_a_kernel_to_come_is_ignored),
 		cmocka_unit_test(authentication_of_a_kernel_to_come_is_told),
 		cmocka_unit_test(request_is_described_with_all_its_parts),
+		cmocka_unit_test(other_daemon_in_the_group_is_found),
 		cmocka_unit_test(malformed_request_is_refused_and_its_descriptor_kept),
 		cmocka_unit_test(request_without_its_parts_is_refused),
 	};
