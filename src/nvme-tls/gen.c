@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nvme-tls gen: make a configured PSK. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
+
+/* Who types the command has to choose once; a script has chosen. */
+static void tell_of_versions(const options *o)
+{
+	if (o->subsysnqn && o->version < 0 && o->wording == WORDING_OWN && isatty(STDERR_FILENO))
+		log_info("this is identity version 0, which every peer knows; between two sides that are Linux take --identity 1 on both: the specification calls version 0 obsolete");
+}
 
 int cmd_gen(int argc, char **argv)
 {
@@ -66,5 +74,6 @@ int cmd_gen(int argc, char **argv)
 		if (identity && !o.quiet)
 			place_print(&o, identity, &placed);
 	}
+	tell_of_versions(&o);
 	return c ? change_commit(c) : EXIT_OK;
 }

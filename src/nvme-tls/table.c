@@ -123,7 +123,9 @@ const struct option_row option_rows[] = {
 	 "NQN", "Subsystem NQN"},
 	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), LIST | EXPORT, "NQN",
 	 "Only keys of this subsystem"},
-	{"identity", 'I', OPTION_IDENTITY, 0, GEN, "0|1", "Identity version, 0 (default) or 1"},
+	{"identity", 'I', OPTION_IDENTITY, 0, GEN, "0|1",
+	 "Identity version: 1 where both sides are Linux; 0 (default) where one is SPDK, or not "
+	 "known to have version 1"},
 	{"identity", 'I', OPTION_IDENTITY, 0, CHECK, "0|1|IDENTITY",
 	 "Identity version (default: the one that is loaded, or 0), or the whole identity of a "
 	 "derived key"},
@@ -147,6 +149,7 @@ const struct option_row option_rows[] = {
 	 "Bytes of the key in hex digits (default: random ones); - is standard input"},
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), CHECK | INSERT, "FILE|-|KEY",
 	 "The key in interchange format; - is standard input"},
+	{"key", 0, OPTION_SECRET, IN(keydata), CHECK, "KEY", NULL}, /* nvme-cli up to 2.6 */
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), KEYS_IMPORT, "FILE|-|KEY",
 	 "The derived key of --identity; - is standard input"},
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), ROTATE, "FILE|-|KEY",

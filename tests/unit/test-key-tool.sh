@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nvme-tls on keyrings and key files of its own, as any user: what each case promises is its name.
 # Usage: test-key-tool.sh NVME-TLS [CASE...]; prints TAP.
+manual=$(realpath "$(dirname "$0")/../../man/nvme-tls.8")
 completion=$(realpath "$(dirname "$0")/../../src/nvme-tls/completion/nvme-tls.bash")
 # shellcheck source=tests/unit/key-tool.sh
 . "$(dirname "$0")/key-tool.sh"
@@ -449,6 +450,25 @@ case_list_has_100_columns() {
 	! grep -E '.{101}' out || fail "lines of more than 100 columns"
 	has out '^\*  0x[0-9a-f]{8}  retained  1 '
 	has out "^     HOST NQN       $uuid$"
+}
+
+# The manual is told of every option and every name, or this fails.
+case_manual_has_every_option_and_name() {
+	local command option name
+
+	for command in gen check insert list import export revoke rotate; do
+		"$tool" $command --help >help || fail "$command --help"
+		sed -nE 's/^  (-.,|   ) --([a-z-]+).*/\2/p' help >options
+		[[ -s options ]] || fail "no options in the help of $command"
+		while IFS= read -r option; do
+			grep -qE "Fl Fl $option( |$)" "$manual" || fail "--$option of $command"
+		done <options
+	done
+	sed -n 's/^\t{"\([a-z -]*\)", COMMAND_[A-Z_]*, WORDING_.*/\1/p' "$(dirname "$manual")/../src/nvme-tls/table.c" >names
+	[[ $(wc -l <names) -ge 12 ]] || fail "the names of nvme-cli are not found in table.c"
+	while IFS= read -r name; do
+		grep -qE "^\.It .*$name" "$manual" || [[ $name == *--insert ]] || fail "no row for $name"
+	done <names
 }
 
 # completions WORD...: those of the last word, sorted, without what they mean.
