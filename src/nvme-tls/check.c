@@ -50,6 +50,12 @@ static void tell_unreadable(const struct ring *ring, key_serial serial, int err)
 	ring_error(ring, what, err);
 }
 
+static enum ring_state compare(const char *identity, const secret *psk, key_serial *serial,
+			       int *err, void *data)
+{
+	return ring_compare(data, identity, psk, serial, err);
+}
+
 /* A key that is derived already, under the identity it has. */
 static enum exit_code check_derived(const options *o, const interchange *key,
 				    struct json_object *out)
@@ -147,12 +153,6 @@ static enum exit_code check_file(const options *o, const keyfile *kf)
 		if (seen[worst_first[i]])
 			return worst_first[i];
 	return EXIT_OK;
-}
-
-static enum ring_state compare(const char *identity, const secret *psk, key_serial *serial,
-			       int *err, void *data)
-{
-	return ring_compare(data, identity, psk, serial, err);
 }
 
 /* What was asked for by --identity, --compat and the key's own hash. */
@@ -309,8 +309,57 @@ static enum exit_code print_identity(options *o, const interchange *key, struct 
 	return EXIT_OK;
 }
 
+/*
+ * An identity of version 1 has a digest of the configured PSK: one that a log shows, of the other
+ * side say, tells how that side derives. Return: whether this PSK has that identity in any way.
+ */
+static bool check_digest(const options *o, const interchange *key, struct json_object *out,
+			 enum exit_code *r)
+{
+	g_autoptr(GPtrArray) origins = NULL;
+	g_auto(nvme_identity) id = {0};
+	struct json_object *ways;
+	struct ring ring;
+
+	if (nvme_identity_split(o->identity, &id, NULL) < 0 || id.version == 0)
+		return false;
+	*r = ring_open(o, &ring);
+	if (*r != EXIT_OK)
+		return true;
+	origins = origins_find(key, id.hostnqn, id.subsysnqn, compare, &ring);
+	ways = json_object_new_array();
+	for (guint i = 0; i < origins->len; i++) {
+		const origin *one = g_ptr_array_index(origins, i);
+		g_autofree char *users = origin_users(one), *option = origin_option(one);
+		struct json_object *way;
+
+		if (strcmp(one->identity, o->identity) != 0)
+			continue;
+		way = json_object_new_object();
+		json_add_origin(way, one);
+		json_add_state(way, one->state, one->serial);
+		/* The eras that have this identity in common are told from one another by the key. */
+		if (json_object_array_length(ways) == 0 || one->state == RING_SAME)
+			*r = state_codes[one->state];
+		json_object_array_add(ways, way);
+		if (o->json)
+			continue;
+		printf("this configured PSK has the identity, derived as by %s%s%s\n", users,
+		       option ? ": " : "", option ? option : "");
+		print_state(one->state, one->serial);
+	}
+	if (json_object_array_length(ways) == 0) {
+		json_object_put(ways);
+		return false;
+	}
+	json_object_object_add(out, "derived_as", ways);
+	return true;
+}
+
 static enum exit_code check_psk(options *o, const interchange *key, struct json_object *out)
 {
+	enum exit_code r = EXIT_OK;
+
 	if (!o->json && o->wording == WORDING_NVME_3)
 		printf("Configured PSK is valid (HMAC %d, length %zu)\n", (int)key->hash,
 		       key->key.len);
@@ -320,7 +369,7 @@ static enum exit_code check_psk(options *o, const interchange *key, struct json_
 	json_object_object_add(out, "hmac", json_object_new_int((int)key->hash));
 	json_object_object_add(out, "length", json_object_new_int((int)key->key.len));
 	if (o->identity)
-		return check_derived(o, key, out);
+		return check_digest(o, key, out, &r) ? r : check_derived(o, key, out);
 	if (o->subsysnqn)
 		return o->wording == WORDING_NVME_2 ? print_identity(o, key, out)
 						    : look_up(o, key, out);

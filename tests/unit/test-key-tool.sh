@@ -117,6 +117,27 @@ case_check_names_the_derivation_of_a_loaded_key() {
 	returns 5 t check "${PAIR[@]}" other >/dev/null
 }
 
+# An identity that a log shows is all there is of the other side.
+case_check_tells_the_derivation_by_an_identity() {
+	local era identity
+
+	t gen >psk || fail "gen"
+	for era in 2.11 2.7-openssl3.0; do
+		identity=$(t insert --compat=$era -I1 "${PAIR[@]}" psk | head -1)
+		returns 0 t check -I "$identity" psk >out
+		has out "this configured PSK has the identity, derived as by nvme-cli .*: --compat=$era"
+		has out 'loaded, serial 0x[0-9a-f]*, the same bytes'
+		same "the era in JSON" $era \
+			"$(t check --json -I "$identity" psk | jq -r '.derived_as[0].derivations[0]')"
+	done
+	keyctl clear %keyring:mine
+	returns 4 t check -I "$identity" psk >out
+	has out ': --compat=2.7-openssl3.0'
+	t gen >other
+	returns 4 t check -I "$identity" other >out
+	! grep -q configured out || fail "an identity of another key"
+}
+
 case_check_tells_of_a_key_made_without_the_transform() {
 	openssl rand -hex 32 >bytes
 	t gen --secret=bytes >psk
