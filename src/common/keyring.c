@@ -461,7 +461,7 @@ const char *key_strerror(int err)
 	case EKEYREJECTED:
 		return "the key has been rejected";
 	case EACCES:
-		return "reading it is not permitted";
+		return "permission denied";
 	case EDQUOT:
 		return "the key quota of its owner is used up";
 	case ENODEV:

@@ -26,7 +26,9 @@ const struct command commands[] = {
 	 "key comes from --keydata, FILE, or standard input."},
 	{COMMAND_LIST, "list", "", 0, "what keys the keyring has, and what is wrong with them",
 	 "List the keys of the keyring and what is wrong with them. A * marks the key that\n"
-	 "the kernel's NVMe host takes for its host NQN and subsystem NQN."},
+	 "the kernel's NVMe host takes for its host NQN and subsystem NQN; \"used by\" names\n"
+	 "the controllers that use a key. With --keyfile the keys of that file are listed,\n"
+	 "and where it and the keyring differ."},
 	{COMMAND_IMPORT, "import", "[FILE]", 1, "put the keys of a key file into the keyring",
 	 "Put the keys of a key file into the keyring: one \"identity key\" pair a line, as\n"
 	 "nvme-tls export and nvme tls-key --export write them. The lines come from\n"
@@ -36,13 +38,15 @@ const struct command commands[] = {
 	 "output or into --keyfile, which keeps its other lines. --hostnqn, --subsysnqn\n"
 	 "and --identity choose keys. The lines are as secret as the keys."},
 	{COMMAND_REVOKE, "revoke", "[IDENTITY|SERIAL]…", -1, "take keys out of use",
-	 "Make keys unusable and take them out of the keyring: by identity or serial, or\n"
-	 "those of a pair of NQNs. --keyfile takes their lines out of that as well.\n"
-	 "Connections that stand go on."},
+	 "Make keys unusable and take them out of the keyring: by identity or serial, those\n"
+	 "of a pair of NQNs, or with --hostnqn alone those of a host. --keyfile takes their\n"
+	 "lines out of that as well. Connections that stand go on."},
 	{COMMAND_ROTATE, "rotate", "", 0, "give a host and a subsystem a new key",
 	 "Replace the key of a pair of NQNs, in the keyring and in the key file, and print\n"
 	 "the new configured PSK. The other side takes it with rotate --keydata. The key\n"
-	 "file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair."},
+	 "file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair.\n"
+	 "In steps no connection is refused between the two sides' changes: --stage on the\n"
+	 "target, --switch on the host, --finish on both, each with the same --keydata."},
 	{COMMAND_TLS_KEY, "tls-key", "[FILE]", 1, NULL,
 	 "Import, export or revoke keys, as \"nvme tls-key\" does: the commands of nvme-tls\n"
 	 "that do so are import, export and revoke."},

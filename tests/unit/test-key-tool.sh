@@ -637,6 +637,13 @@ case_dry_run_knows_what_is_loaded() {
 	has out '^3 to import, 0 there already'
 }
 
+case_json_of_an_import_tells_of_refused_keys() {
+	t gen "${PAIR[@]}" --keyfile=kf >/dev/null || fail "gen"
+	keyctl setperm %keyring:mine 0x1b1b0000 # everything but to write
+	returns 1 t import --json kf >out 2>/dev/null
+	same "what became of it" "1 false permission denied" "$(jq -r '"\(.failed) \(.keys[0].imported) \(.keys[0].problem)"' out)"
+}
+
 case_key_ends_when_it_was_told_to() {
 	t gen --insert "${PAIR[@]}" --expires=2h --keyfile=kf >/dev/null || fail "gen"
 	t list >out
