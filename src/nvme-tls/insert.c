@@ -34,8 +34,10 @@ int cmd_insert(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	r = source_key(o.keydata ? o.keydata : argv[1], o.identity != NULL, &key, &why);
+	if (r == EXIT_INVALID)
+		source_invalid(why);
 	if (r != EXIT_OK)
-		return r == EXIT_INVALID ? source_invalid(why) : r;
+		return r;
 	if (o.identity) {
 		identity = g_strdup(o.identity);
 		r = place_fits(identity, &key.key);

@@ -214,8 +214,10 @@ int cmd_rotate(int argc, char **argv)
 		return EXIT_USAGE;
 	if (o.keydata) {
 		r = source_key(o.keydata, false, &configured, &why);
+		if (r == EXIT_INVALID)
+			source_invalid(why);
 		if (r != EXIT_OK)
-			return r == EXIT_INVALID ? source_invalid(why) : r;
+			return r;
 	}
 
 	if (o.stage || o.change_over || o.finish)
