@@ -38,9 +38,9 @@ const struct command commands[] = {
 	 "output or into --keyfile, which keeps its other lines. --hostnqn, --subsysnqn\n"
 	 "and --identity choose keys. The lines are as secret as the keys."},
 	{COMMAND_REVOKE, "revoke", "[IDENTITY|SERIAL]…", -1, "take keys out of use",
-	 "Make keys unusable and take them out of the keyring: by identity or serial, those\n"
-	 "of a pair of NQNs, or with --hostnqn alone those of a host. --keyfile takes their\n"
-	 "lines out of that as well. Connections that stand go on."},
+	 "Make keys unusable and take them out of the keyring: by identity or serial,\n"
+	 "those of a pair of NQNs, or with --hostnqn alone those of a host. --keyfile\n"
+	 "takes their lines out of that as well. Connections that stand go on."},
 	{COMMAND_ROTATE, "rotate", "", 0, "give a host and a subsystem a new key",
 	 "Replace the key of a pair of NQNs, in the keyring and in the key file, and print\n"
 	 "the new configured PSK. The other side takes it with rotate --keydata. The key\n"
