@@ -89,43 +89,11 @@ static void find_side(handover *h)
 		h->is_host |= strcmp(g_strstrip(hostnqn), h->o->hostnqn) == 0;
 }
 
-/* The keys of the pair; of the best one that counts, what the new one shall be like. */
-static enum exit_code look(handover *h)
-{
-	options *o = h->o;
-	const key_row *best = NULL;
-
-	h->rows = ring_rows(&h->ring);
-	if (!h->rows)
-		return EXIT_FAILED;
-	h->own = g_ptr_array_new();
-	for (guint i = 0; i < h->rows->len; i++) {
-		key_row *row = g_ptr_array_index(h->rows, i);
-
-		if (!key_row_of_pair(row, o->hostnqn, o->subsysnqn) || row->id.generated ||
-		    row->status.revoked || row->status.expired)
-			continue;
-		g_ptr_array_add(h->own, row);
-		if (in_keyring(row) &&
-		    (!best || row->id.version > best->id.version ||
-		     (row->id.version == best->id.version && row->id.hash > best->id.hash)))
-			best = row;
-	}
-	if (!best) {
-		log_error("keyring %s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen --insert",
-			  o->keyring, o->hostnqn, o->subsysnqn);
-		return EXIT_MISSING;
-	}
-	if (o->version < 0)
-		o->version = best->id.version;
-	if (o->hmac < 0)
-		o->hmac = (int)best->id.hash;
-	return EXIT_OK;
-}
-
-static enum exit_code begin(handover *h, bool create)
+/* The steps have this in common: everything that is to be looked at and locked. */
+static enum exit_code begin_step(handover *h, bool create)
 {
 	enum exit_code r = ring_open(h->o, &h->ring);
+	g_autofree char *where = g_strdup_printf("keyring %s", h->o->keyring);
 
 	if (r != EXIT_OK)
 		return r;
@@ -134,7 +102,11 @@ static enum exit_code begin(handover *h, bool create)
 	if (!h->change)
 		return EXIT_FAILED;
 	find_side(h);
-	return look(h);
+	h->rows = ring_rows(&h->ring);
+	if (!h->rows)
+		return EXIT_FAILED;
+	h->own = rotate_find_keys(h->o, h->rows, where);
+	return h->own ? EXIT_OK : EXIT_MISSING;
 }
 
 /* The two keys have one name, which a keyring has once. */
@@ -242,8 +214,8 @@ static char *old_serials(const handover *h, struct json_object *list)
  * @step: "stage"; @done: what the step has brought about, with a place for the new serial and one for
  * the old ones; @configured: the PSK that nobody has seen yet, or NULL
  */
-static void print(const handover *h, const char *step, bool changed, const char *done,
-		  const interchange *configured)
+static void print_step(const handover *h, const char *step, bool changed, const char *done,
+		       const interchange *configured)
 {
 	struct json_object *list = json_object_new_array();
 	g_autofree char *old = old_serials(h, list);
@@ -280,10 +252,10 @@ static void print(const handover *h, const char *step, bool changed, const char 
 	json_object_put(list);
 }
 
-static enum exit_code stage(handover *h, interchange *configured)
+static enum exit_code do_stage(handover *h, interchange *configured)
 {
 	bool given = configured->key.len, changed;
-	enum exit_code r = begin(h, true);
+	enum exit_code r = begin_step(h, true);
 
 	if (r != EXIT_OK)
 		return r;
@@ -311,7 +283,7 @@ static enum exit_code stage(handover *h, interchange *configured)
 		r = change_prepare(h->change);
 	if (r != EXIT_OK)
 		return r;
-	print(h, "stage", changed, "is accepted beside", given ? NULL : configured);
+	print_step(h, "stage", changed, "is accepted beside", given ? NULL : configured);
 	return change_commit(h->change);
 }
 
@@ -339,10 +311,10 @@ static void tell_users(const handover *h)
 	}
 }
 
-static enum exit_code change_over(handover *h, const interchange *configured)
+static enum exit_code do_switch(handover *h, const interchange *configured)
 {
 	bool changed;
-	enum exit_code r = begin(h, true);
+	enum exit_code r = begin_step(h, true);
 
 	if (r != EXIT_OK)
 		return r;
@@ -370,7 +342,8 @@ static enum exit_code change_over(handover *h, const interchange *configured)
 	if (r != EXIT_OK)
 		return r;
 	tell_users(h);
-	print(h, "switch", changed, "is what the host takes from now on, in the place of", NULL);
+	print_step(h, "switch", changed, "is what the host takes from now on, in the place of",
+		   NULL);
 	return change_commit(h->change);
 }
 
@@ -411,10 +384,10 @@ static bool ends_soon(const key_row *row)
 	       g_ascii_strtoull(row->status.expiry, NULL, 10) <= ASIDE_SECONDS;
 }
 
-static enum exit_code finish(handover *h, const interchange *configured)
+static enum exit_code do_finish(handover *h, const interchange *configured)
 {
 	bool changed = false;
-	enum exit_code r = begin(h, false);
+	enum exit_code r = begin_step(h, false);
 
 	if (r == EXIT_OK)
 		r = configured->key.len ? find_new(h, configured) : find_staged(h, "finish");
@@ -444,9 +417,9 @@ static enum exit_code finish(handover *h, const interchange *configured)
 	r = change_prepare(h->change);
 	if (r != EXIT_OK)
 		return r;
-	print(h, "finish", changed,
-	      "is the key of the pair; within 20 seconds, when no handshake can still need it, this one ends:",
-	      NULL);
+	print_step(h, "finish", changed,
+		   "is the key of the pair; within 20 seconds, when no handshake can still need it, this one ends:",
+		   NULL);
 	r = change_commit(h->change);
 	aside_tidy(h->ring.serial);
 	return r;
@@ -464,7 +437,7 @@ enum exit_code handover_run(options *o, interchange *configured)
 		log_error("rotate: --secret, --hmac and --length make a new key, which is done by --stage: give its configured PSK by --keydata here");
 		return EXIT_USAGE;
 	}
-	return o->stage		? stage(&h, configured)
-	       : o->change_over ? change_over(&h, configured)
-				: finish(&h, configured);
+	if (o->stage)
+		return do_stage(&h, configured);
+	return o->change_over ? do_switch(&h, configured) : do_finish(&h, configured);
 }

@@ -30,7 +30,7 @@ typedef struct rotation rotation;
 static void rotation_clear(rotation *rot)
 {
 	change_free(rot->change);
-	g_ptr_array_unref(rot->old);
+	g_clear_pointer(&rot->old, g_ptr_array_unref);
 	g_free(rot->path);
 	g_free(rot->identity);
 	secret_wipe(&rot->psk);
@@ -92,38 +92,39 @@ void rotate_update_keyfile(keyfile *kf, const options *o, const char *identity, 
 			keyfile_remove(kf, g_ptr_array_index(old, i));
 }
 
-/* The retained keys of the pair, and of the best of them what the new one shall be like. */
-static bool find_old(struct rotation *rot, GPtrArray *rows, options *o)
+/* Retained before anything else, as the kernel's host prefers them: by version, then by hash. */
+static bool is_better(const key_row *row, const key_row *best)
 {
-	int version = -1, hash = 0;
+	if (!best || row->id.version != best->id.version)
+		return !best || row->id.version > best->id.version;
+	return row->id.hash > best->id.hash;
+}
+
+GPtrArray *rotate_find_keys(options *o, GPtrArray *rows, const char *where)
+{
+	g_autoptr(GPtrArray) own = g_ptr_array_new();
+	const key_row *best = NULL;
 
 	for (guint i = 0; i < rows->len; i++) {
 		key_row *row = g_ptr_array_index(rows, i);
 
 		if (!key_row_of_pair(row, o->hostnqn, o->subsysnqn) || row->id.generated ||
-		    (!key_row_usable(row) && row->phase != PHASE_ASIDE))
+		    row->status.revoked || row->status.expired)
 			continue;
-		g_ptr_array_add(rot->old, row);
-		if (row->phase == PHASE_ASIDE)
-			continue;
-		if (row->id.version > version ||
-		    (row->id.version == version && (int)row->id.hash > hash)) {
-			version = row->id.version;
-			hash = (int)row->id.hash;
-		}
+		g_ptr_array_add(own, row);
+		if (row->phase != PHASE_ASIDE && is_better(row, best))
+			best = row;
 	}
-	if (version < 0) {
-		log_error("%s %s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen%s",
-			  rot->ring.serial ? "keyring" : "key file",
-			  rot->ring.serial ? o->keyring : rot->path, o->hostnqn, o->subsysnqn,
-			  rot->ring.serial ? " --insert" : "");
-		return false;
+	if (!best) {
+		log_error("%s has no key for host %s and subsystem %s to replace: make the first one with nvme-tls gen",
+			  where, o->hostnqn, o->subsysnqn);
+		return NULL;
 	}
 	if (o->version < 0)
-		o->version = version;
+		o->version = best->id.version;
 	if (o->hmac < 0 && !o->keydata)
-		o->hmac = hash;
-	return true;
+		o->hmac = (int)best->id.hash;
+	return g_steal_pointer(&own);
 }
 
 static enum exit_code prepare_ring(struct rotation *rot, const options *o)
@@ -200,8 +201,8 @@ int cmd_rotate(int argc, char **argv)
 	g_auto(options) o = OPTIONS_INIT;
 	g_auto(interchange) configured = {0};
 	g_autoptr(GPtrArray) rows = NULL;
-	g_autofree char *why = NULL;
-	g_auto(rotation) rot = {.old = g_ptr_array_new()};
+	g_autofree char *why = NULL, *where = NULL;
+	g_auto(rotation) rot = {0};
 	enum exit_code r;
 
 	if (!options_parse(&o, &argc, &argv))
@@ -233,7 +234,10 @@ int cmd_rotate(int argc, char **argv)
 	rows = rot.ring.serial ? ring_rows(&rot.ring) : store_rows(change_keyfile(rot.change));
 	if (!rows)
 		return EXIT_FAILED;
-	if (!find_old(&rot, rows, &o))
+	where = rot.ring.serial ? g_strdup_printf("keyring %s", o.keyring)
+				: g_strdup_printf("key file %s", rot.path);
+	rot.old = rotate_find_keys(&o, rows, where);
+	if (!rot.old)
 		return EXIT_MISSING;
 	if (!o.keydata) {
 		r = source_new(&o, &configured);

@@ -4,6 +4,7 @@
 
 #include "common/keyfile.h"
 #include "nvme-tls/options.h"
+#include "nvme-tls/rows.h"
 
 /**
  * rotate_keyfile_path() - the key file of a rotation.
@@ -13,6 +14,17 @@
  * freed by g_free().
  */
 char *rotate_keyfile_path(const options *o);
+
+/**
+ * rotate_find_keys() - the retained keys of the pair, those that a rotation has put aside included.
+ * @o: with its pair; the version and hash of the new key, where they are not given, become those of
+ *	the best key there is
+ * @rows: of a keyring or a key file, @where its name for the message
+ *
+ * Return: an array of borrowed struct key_row, to be freed by g_ptr_array_unref(); NULL after a
+ * message when there is none but such as are aside.
+ */
+GPtrArray *rotate_find_keys(options *o, GPtrArray *rows, const char *where);
 
 /** rotate_update_keyfile() - put the new key in the place of all others of the pair. */
 void rotate_update_keyfile(keyfile *kf, const options *o, const char *identity, const secret *psk);
