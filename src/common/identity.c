@@ -95,7 +95,7 @@ void nvme_identity_clear(nvme_identity *id)
 
 static const char *digest_check(const char *digest, enum psk_hash hash)
 {
-	gnutls_datum_t text = {(void *)digest, strlen(digest)}, raw = {0};
+	gnutls_datum_t text = {(void *)digest, (unsigned int)strlen(digest)}, raw = {0};
 	const char *why = NULL;
 
 	if (!text.size || gnutls_base64_decode2(&text, &raw) < 0)

@@ -75,5 +75,5 @@ int cmd_gen(int argc, char **argv)
 			place_print(&o, identity, &placed);
 	}
 	tell_of_versions(&o);
-	return c ? change_commit(c) : EXIT_OK;
+	return (int)(c ? change_commit(c) : EXIT_OK);
 }

@@ -32,8 +32,8 @@ class Peer:
         except ConnectionError:
             return b""
 
-def attack(mode, line, lost=True):
-    """A case: the attacker is ended for it if it is to be lost, and the log has such a line."""
+def attack(mode, line, lost=True, lacks=None):
+    """A case: the attacker is ended for it if it is to be lost, and the log has such a line, and lacks others."""
     def run():
         with tempfile.TemporaryDirectory() as directory:
             daemon = Daemon(sys.argv[1], directory, keyring, "[debug]\nloglevel=0\n[tlshd]\nworkers=2\n",
@@ -52,8 +52,9 @@ def attack(mode, line, lost=True):
                     assert SERVER_HELLO in answers, "the other worker's handshakes do not go on"
                     assert len(daemon.lines("^tlshd: worker [0-9]+ is lost")) == 1, daemon.log()
                 assert not [p for p in peers if p.request.done.is_set() and p.request.status in (0, 126, 129)]
-                assert Peer(daemon).go_on() == SERVER_HELLO, "the next peer is not served"
+                assert (got := Peer(daemon).go_on()) == SERVER_HELLO, "the next peer gets %r; the log:\n%s" % (got, daemon.log())
                 assert not daemon.lines("succeeded.*a lie"), daemon.log()
+                assert not lacks or not daemon.lines(lacks), daemon.log()
                 for peer in peers:
                     peer.sock.close()
                 assert daemon.stop() == 0, daemon.log()
@@ -64,7 +65,7 @@ def attack(mode, line, lost=True):
     return run
 
 def a_flood_of_lines_forges_none():
-    attack("log", "attack: log begins", lost=False)()
+    attack("log", "attack: log begins", lost=False, lacks="^lines|\033")()
 
 sys.exit(run_cases([
     attack("short", "is lost: it sent a message cut short"),
@@ -77,7 +78,7 @@ sys.exit(run_cases([
     attack("unknown", "is lost: it spoke of a job that it does not have"),
     attack("foreign", "is lost: it spoke of a job that it does not have"),
     attack("twice", "is lost: it spoke of a job that it does not have"),
-    attack("lookups", "is lost: it asked for keys that are none of its business"),
+    attack("lookups", "is lost: it asked for keys that are none of its business", lacks="no such key"),
     attack("success", "a success without a key", lost=False),
     a_flood_of_lines_forges_none,
 ]))

@@ -78,7 +78,7 @@ def a_reload_brings_new_workers_and_the_old_ones_finish(daemon):
 @with_daemon
 def a_bad_configuration_changes_nothing(daemon):
     before = daemon.workers()
-    daemon.configure("[debug]\nloglevel=99\n")
+    daemon.configure("[debug]\nloglevel 99\n")
     daemon.signal(signal.SIGHUP)
     daemon.wait_for_line("the old one stays")
     assert daemon.workers() == before

@@ -13,12 +13,15 @@
 #include "tlshd/broker/broker.h"
 #include "tlshd/shared/config.h"
 
+/* Where root starts us all the same. */
+#define NOBODY 65534
+
 int main(int argc, char **argv)
 {
 	struct broker_options options = {.config_path = argc > 1 ? argv[1] : NULL,
 					 .fork_workers = true,
-					 .worker_uid = getuid(),
-					 .worker_gid = getgid()};
+					 .worker_uid = getuid() ? getuid() : NOBODY,
+					 .worker_gid = getgid() ? getgid() : NOBODY};
 	g_autoptr(GError) error = NULL;
 
 	signal(SIGPIPE, SIG_IGN);

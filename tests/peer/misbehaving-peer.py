@@ -5,12 +5,15 @@
 misbehaving-peer.py TEST-SERVER           starts that program, which says what became of each peer
 misbehaving-peer.py PORT IDENTITY KEY     against a kernel's target instead: only the alerts are compared
 
-After each misbehaviour an honest client is served.
+After each misbehaviour an honest client is served; not so with --alone as the first argument.
 """
 import os, random, socket, struct, subprocess, sys, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tls13 import *
 
+ALONE = "--alone" in sys.argv
+if ALONE:
+    sys.argv.remove("--alone")
 IDENTITY, PSK, PORT = b"NVMe0R01 nqn.host nqn.io-1", b"\x07" * 32, 0
 if len(sys.argv) == 4:
     PORT, IDENTITY, PSK = int(sys.argv[1]), sys.argv[2].encode(), bytes.fromhex(sys.argv[3])
@@ -316,8 +319,9 @@ def main():
             if descriptors != baseline:
                 problems.append("%d descriptors, not %d" % (descriptors, baseline))
         try:
-            honest()
-            if SERVER:
+            if not ALONE:
+                honest()
+            if SERVER and not ALONE:
                 status = result_of(SERVER.stdout)[0]
                 if status:
                     problems.append("the honest peer after it got status %d" % status)

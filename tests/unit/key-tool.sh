@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # who sources it uses them
 # What the tests of nvme-tls as a program share: a session and a folder of their own, and TAP.
 # Usage of such a test: TEST NVME-TLS [CASE...]
 set -uo pipefail

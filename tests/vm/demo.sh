@@ -17,7 +17,7 @@ show tlshd --version
 
 step "An NVMe target that takes TLS 1.3 only, on 127.0.0.1, with a RAM disk behind it"
 start_target $nqn
-show grep -H . $NVMET/ports/1/addr_{traddr,trsvcid,tsas,treq}
+show grep -H . "$NVMET"/ports/1/addr_{traddr,trsvcid,tsas,treq}
 
 step "A key for this host and that subsystem, put into the kernel's keyring .nvme by nvme-cli"
 insert_key $nqn | sed 's/^/   identity: /'
@@ -25,11 +25,11 @@ insert_key $nqn | sed 's/^/   identity: /'
 step "Our tlshd, waiting for the kernel to ask"
 start_tlshd
 new_log_lines
-printf '   $ ps -eo pid,user,args\n'
-ps -eo pid,user,args | grep '[t]lshd' | sed 's/^/   /'
+printf '   $ ps -o pid,user,args -p "$(pgrep -d, ^tlshd)"\n'
+ps -o pid,user,args -p "$(pgrep -d, '^tlshd')" | sed 's/^/   /'
 
 step "The host connects: an admin queue and two I/O queues, a handshake at each end of each"
-printf '   $ nvme connect -t tcp -a 127.0.0.1 -s %s -n %s --tls\n' $PORT $nqn
+printf '   $ nvme connect -t tcp -a 127.0.0.1 -s %s -n %s --tls\n' "$PORT" $nqn
 connect $nqn 2>&1 | sed 's/^/   /'
 device=$(block_device $nqn)
 new_log_lines

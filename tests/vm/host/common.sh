@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the host side of the guests shares: where things are kept, how it speaks, locks.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # the parts of guest share their variables
 
 VM=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SOURCE=$(cd "$VM/../.." && pwd)

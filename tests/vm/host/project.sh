@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds this clone inside a guest's root, with the guest's compiler and libraries, at native speed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # the parts of guest share their variables
 
 # Two clones on one machine do not share builds.
 CLONE=$(sha256sum <<<"$SOURCE" | cut -c1-8)
@@ -31,7 +31,7 @@ build_project_locked() {
 	log=$build.log
 	mkdir -p "$build"
 	args=(--prefix=/usr --sysconfdir=/etc --localstatedir=/var --buildtype=debugoptimized)
-	[[ $kind != sanitize ]] || args+=(-Db_sanitize=address,undefined -Db_lundef=false)
+	[[ $kind != sanitize ]] || args+=("-Db_sanitize=address,undefined" -Db_lundef=false)
 	# shellcheck disable=SC2206
 	args+=(${TLSHD_MESON_ARGS:-})
 	unshare --mount --pid --fork --kill-child bash -euo pipefail -c '

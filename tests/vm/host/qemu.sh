@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # How a guest is booted on this machine: which QEMU, which acceleration, which disks.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # the parts of guest share their variables
 
 # Fills the array QEMU. QEMU 10 emulates these guests in half the time of 7.2 and, unlike 7.2, with
 # a thread for each CPU; where the system's is older, the one of the backports is unpacked into the

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Plans which scenario runs in which boot, boots, and turns what comes back into test results.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # the parts of guest share their variables
 
 RESULTS=${TLSHD_TEST_RESULTS:-$CACHE/results}
 
@@ -105,7 +105,7 @@ run_boot() {
 		case $word in
 		boot)
 			say "$guest is up: Linux $rest s"
-			[[ ! $name || $name == "$last" ]] && ((++boots <= 2)) || break # it has crashed
+			if [[ $name && $name != "$last" ]] || ((++boots > 2)); then break; fi # it has crashed
 			;;
 		start)
 			read -r name silence <<<"$rest"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds the root, the disk image and the initrds of a guest; all that defines them is in this folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # the parts of guest share their variables
 
 recipe_hash() { (cd "$VM/image" && sha256sum ./* && echo "$1") | sha256sum | cut -c1-12; }
 guest_dir() { echo "$CACHE/$1-$(recipe_hash "$1")"; }
