@@ -314,6 +314,10 @@ void change_apply(change *c, void (*failed)(guint at, int err, void *data), void
 		if (r < 0)
 			failed(i, r, data);
 	}
+}
+
+void change_settle(change *c)
+{
 	expire_all(c);
 }
 

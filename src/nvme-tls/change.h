@@ -97,7 +97,8 @@ int change_error(const change *c);
  *	errno
  *
  * For import, where each key stands for itself: the file still has what fails. Afterwards either
- * change_undo() takes all of it back, or it stays.
+ * change_undo() takes all of it back, or change_settle() does what cannot be undone.
  */
 void change_apply(change *c, void (*failed)(guint at, int err, void *data), void *data);
 void change_undo(change *c);
+void change_settle(change *c);

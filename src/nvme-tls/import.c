@@ -338,8 +338,10 @@ static enum exit_code put_all(tally *t)
 	change_apply(c, put_failed, t);
 	put_all_chap(t);
 	/* At boot the keys count more than a log that is full. */
-	if (print(t) == EXIT_OK || t->o->boot)
+	if (print(t) == EXIT_OK || t->o->boot) {
+		change_settle(c);
 		return EXIT_OK;
+	}
 	change_undo(c);
 	log_error("nothing was changed");
 	return EXIT_FAILED;
