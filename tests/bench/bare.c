@@ -48,7 +48,7 @@ static int serve(int fd, gnutls_priority_t priority, gnutls_psk_server_credentia
 	gnutls_handshake_set_timeout(tls, GNUTLS_INDEFINITE_TIMEOUT);
 	while ((r = gnutls_handshake(tls)) == GNUTLS_E_AGAIN)
 		poll(&peer, 1, -1);
-	r = r < 0 ? EACCES : -ktls_start(fd, tls, &what);
+	r = r < 0 ? EACCES : -ktls_start(fd, tls, 0, &what);
 	gnutls_deinit(tls);
 	return r;
 }

@@ -124,6 +124,8 @@ int main(int argc, char **argv)
 			  fin = {22, 36, {20, 0, 0, 32}};
 	const struct item ee = {22, 6, {8, 0, 0, 2, 0, 0}}, alert = {21, 2, {2, 40}};
 	const struct item update = {22, 5, {24, 0, 0, 1, 1}}, data = {23, 4, "data"};
+	const struct item ticket = {22, 18, {4, 0, 0, 14, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 7}};
+	const struct item half = {22, 9, {4, 0, 0, 14, 0, 0, 1}};
 	g_autoptr(GByteArray) client = tls13_client_hello();
 	g_autoptr(GByteArray) server = tls13_server_hello();
 	GByteArray http = {(guint8 *)"GET / HTTP/1.1\r\n\r\n", 18};
@@ -165,6 +167,9 @@ int main(int argc, char **argv)
 	session("client", "handshake", 6, server, (struct item[]){ccs, ee, fin}, 3);
 	session("client", "data", 6, server, (struct item[]){ee, fin, data}, 3);
 	session("client", "key-update", 6, server, (struct item[]){ee, update, fin}, 3);
+	session("client", "tickets", 6, server, (struct item[]){ee, fin, ticket}, 3);
+	session("client", "half-a-ticket", 6, server, (struct item[]){ee, fin, half, half}, 4);
+	session("client", "key-update-behind", 6, server, (struct item[]){ee, fin, update}, 3);
 	session("client", "alert", 6, server, (struct item[]){alert}, 1);
 	session("client", "plain-alert", 0, server, (struct item[]){alert}, 1);
 	session("client", "http", 0, &http, NULL, 0);

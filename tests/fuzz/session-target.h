@@ -172,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				       .psk = &psk,
 				       .lookup = lookup,
 				       .ctx = &t};
-	struct session_params p = {.engine = &engine, .side = SIDE};
+	struct session_params p = {.engine = &engine, .side = SIDE, .tickets = 1};
 	size_t len;
 
 	if (size < 3 || socketpair(AF_UNIX, SOCK_STREAM, 0, t.fd) < 0)

@@ -204,6 +204,9 @@ bool tls13_key(struct tls13 *t, const uint8_t *record, size_t len)
 	hash(t->transcript->data, t->transcript->len, digest);
 	expand_label(handshake, "c hs traffic", digest, HASH, t->secret[0], HASH);
 	expand_label(handshake, "s hs traffic", digest, HASH, t->secret[1], HASH);
+	hash("", 0, digest);
+	expand_label(handshake, "derived", digest, HASH, derived, HASH);
+	extract(derived, zeros, HASH, t->master);
 	t->keyed = true;
 	return true;
 }
@@ -271,5 +274,12 @@ GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *da
 	gnutls_aead_cipher_encrypt(c, nonce, sizeof(nonce), record->data, 5, TAG, plain, len + 1,
 				   record->data + 5, &sealed);
 	gnutls_aead_cipher_deinit(c);
+	if (who == 1 && type == 22 && len >= 4 + HASH && plain[len - HASH - 4] == 20) {
+		uint8_t digest[HASH];
+
+		hash(t->transcript->data, t->transcript->len, digest);
+		expand_label(t->master, "s ap traffic", digest, HASH, t->secret[1], HASH);
+		t->sequence[1] = 0;
+	}
 	return record;
 }

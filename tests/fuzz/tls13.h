@@ -17,7 +17,8 @@
 
 struct tls13 {
 	GByteArray *transcript; /* handshake messages so far */
-	uint8_t secret[2][32]; /* handshake traffic secrets: client's, server's */
+	uint8_t secret[2][32]; /* traffic secrets of the client and of the server */
+	uint8_t master[32];
 	uint64_t sequence[2];
 	bool keyed;
 };
@@ -41,6 +42,9 @@ bool tls13_key(struct tls13 *t, const uint8_t *record, size_t len);
 /* Takes the peer's encrypted record apart, into the transcript. @who: 0 client, 1 server. */
 void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len);
 
-/* A record of @type with the content; a Finished in it is put right if @fix. */
+/*
+ * A record of @type with the content; a Finished in it is put right if @fix. Behind its Finished a server
+ * goes on with the keys of application data.
+ */
 GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len,
 		       bool fix);

@@ -200,7 +200,7 @@ static void psk_has_to_be_last_with_a_binder_each(void **state)
 			hello_read(&h, &offer);
 			assert_true(offer.well_formed);
 			assert_int_equal(offer.psk_last, binders == 2 && last);
-			assert_int_equal(offer.small_records, !last);
+			assert_int_equal(offer.short_records, !last);
 			hello_clear(&h);
 		}
 	}

@@ -30,6 +30,7 @@ static const char *sentence_of(const struct session *s)
 }
 
 static struct engine engine;
+static const uint8_t limit_test[1000];
 
 /* One end of ours, the key it gets on look-up. */
 struct ours {
@@ -369,6 +370,49 @@ static void each_group_of_a_peer_is_taken_in_either_role(void **state)
 		}
 }
 
+/* A socket pair has no kTLS, and so no kernel that could keep a limit. */
+static void short_records_are_not_agreed_to_where_the_kernel_cannot_make_them(void **state)
+{
+	for (int by_fragment_length = 0; by_fragment_length < 2; by_fragment_length++) {
+		struct ours s = {.known = ID, .fill = 7, .key_len = 32};
+		struct bare b;
+		int fd[2];
+
+		pair(fd);
+		bare_open(&b, fd[0], DHE, ID, sizeof(ID) - 1, 7);
+		if (by_fragment_length)
+			assert_int_equal(gnutls_record_set_max_size(b.tls, 512), 0);
+		else
+			assert_int_equal(gnutls_record_set_max_recv_size(b.tls, 512), 0);
+		start(&s, fd[1], HANDSHAKE_SERVER, NULL);
+		assert_int_equal(bare_run(&b, &s), 0);
+		assert_int_equal(s.result, 0);
+		assert_int_equal(session_limit(s.s), 0);
+		/* the client sends as it would without: declined */
+		assert_int_equal(gnutls_record_send(b.tls, limit_test, sizeof(limit_test)),
+				 by_fragment_length ? 512 : sizeof(limit_test));
+		bare_close(&b);
+		end(&s, fd[1]);
+	}
+}
+
+static void a_server_that_insists_on_short_records_is_noticed(void **state)
+{
+	struct ours c = {.fill = 7, .key_len = 32};
+	struct bare b;
+	int fd[2];
+
+	pair(fd);
+	bare_open_server(&b, fd[0], DHE);
+	assert_int_equal(gnutls_record_set_max_recv_size(b.tls, 512), 0);
+	start(&c, fd[1], HANDSHAKE_CLIENT, ID);
+	bare_run(&b, &c);
+	assert_int_equal(c.result, 0);
+	assert_int_equal(session_limit(c.s), 513);
+	bare_close(&b);
+	end(&c, fd[1]);
+}
+
 static void refused_with(const char *priorities, const void *id, unsigned int len, int alert,
 			 int status)
 {
@@ -594,6 +638,8 @@ int main(void)
 		cmocka_unit_test(sha384_compat_runs_on_a_library_without_sha384),
 		cmocka_unit_test(each_sha256_cipher_is_taken),
 		cmocka_unit_test(each_group_of_a_peer_is_taken_in_either_role),
+		cmocka_unit_test(short_records_are_not_agreed_to_where_the_kernel_cannot_make_them),
+		cmocka_unit_test(a_server_that_insists_on_short_records_is_noticed),
 		cmocka_unit_test(psk_without_ecdhe_is_refused),
 		cmocka_unit_test(only_a_cipher_we_do_not_have_is_refused),
 		cmocka_unit_test(tls_1_2_is_refused),

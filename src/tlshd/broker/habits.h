@@ -8,10 +8,11 @@
 /* Servers that are remembered; the one that was learned first goes first. */
 #define HABITS_MAX 1024
 /*
- * How long a server is taken for what it was. A target that is replaced by another one at the same
- * address is found out by then; the next handshake waits for tickets as if it knew nothing.
+ * How long a server is taken for what it was: long enough for all queues of a controller, and no longer
+ * than a host waits before it connects again. So a target that is replaced by another one at the same
+ * address costs one failed attempt at most.
  */
-#define HABITS_USEC (60 * UINT64_C(1000000))
+#define HABITS_USEC (10 * UINT64_C(1000000))
 
 struct habits;
 

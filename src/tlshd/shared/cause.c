@@ -173,6 +173,10 @@ static const struct cause_info causes[CAUSE_N] = {
 				 "the kernel's tls module is not loaded", "modprobe tls"},
 	[CAUSE_KTLS] = {"ktls", EIO, NO, WORKER, "the kernel does not take the traffic keys",
 			"report this as a bug of tlshd, with the kernel's version"},
+	[CAUSE_RECORD_LIMIT] =
+		{"record-limit", EOPNOTSUPP, NO, WORKER,
+		 "the peer insists on records shorter than this kernel can make",
+		 "use a newer kernel (Linux 7.2 can), or have the peer take records of 16 KiB"},
 	[CAUSE_STOPPING] = {"stopping", ECONNABORTED, NO, BROKER, "tlshd is stopping",
 			    "the peer may try again"},
 

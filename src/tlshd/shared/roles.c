@@ -12,6 +12,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+/* The headers we are built with may be older. */
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5
+#endif
+
 /* ---- the broker: root, with the keys and the kernel, and without a byte that a peer sent ---- */
 
 static const unsigned int broker_capabilities[] = {
@@ -164,6 +169,7 @@ static const struct role_call worker_may[] = {
 	{"setsockopt", {{1, SCMP_CMP_EQ, IPPROTO_TCP}, {2, SCMP_CMP_EQ, TCP_ULP}}, 2},
 	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX}}, 2},
 	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_RX}}, 2},
+	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX_MAX_PAYLOAD_LEN}}, 2},
 	/* the loop: epoll, and a timer that is read */
 	{"epoll_ctl"},
 	{"epoll_wait"},

@@ -9,8 +9,6 @@
 
 #define MESSAGE_HEADER 4
 #define MESSAGE_CLIENT_HELLO 1
-#define EXTENSION_MAX_FRAGMENT_LENGTH 1
-#define EXTENSION_RECORD_SIZE_LIMIT 28
 #define EXTENSION_PRE_SHARED_KEY 41
 #define EXTENSION_SUPPORTED_VERSIONS 43
 #define EXTENSION_PSK_MODES 45
@@ -208,11 +206,11 @@ static int read_extension(void *ctx, unsigned int type, const unsigned char *dat
 	struct hello_offer *offer = r->offer;
 
 	switch (type) {
-	case EXTENSION_MAX_FRAGMENT_LENGTH:
-		offer->small_records = true;
+	case HELLO_MAX_FRAGMENT_LENGTH:
+		offer->short_records = true;
 		break;
-	case EXTENSION_RECORD_SIZE_LIMIT:
-		offer->small_records |= size == 2 && be16(data) < RECORD_MAX + 1;
+	case HELLO_RECORD_SIZE_LIMIT:
+		offer->short_records |= size == 2 && be16(data) < RECORD_MAX + 1;
 		break;
 	case EXTENSION_PRE_SHARED_KEY:
 		read_psk(offer, data, size, r->message);

@@ -15,6 +15,10 @@
 /* The smallest fragments that a TLS library can be told to make have 512 bytes. */
 #define HELLO_RECORDS_MAX 64
 
+/* Extensions that limit_attach() answers. */
+#define HELLO_MAX_FRAGMENT_LENGTH 1
+#define HELLO_RECORD_SIZE_LIMIT 28
+
 /**
  * struct hello - a ClientHello on its way.
  * @message: what is there of the handshake message, the records' headers taken out
@@ -48,7 +52,7 @@ struct hello {
  *	for a ticket, skips it, and never tries a second one
  * @binder: of that identity
  * @before_binders: the part of the message that binders are made of (4.2.11.2)
- * @small_records: it asks for records of less than the usual length, by record_size_limit (RFC 8449)
+ * @short_records: it asks for records of less than the usual length, by record_size_limit (RFC 8449)
  *	or max_fragment_length (RFC 6066)
  *
  * Pointers are into the message.
@@ -63,7 +67,7 @@ struct hello_offer {
 	gnutls_datum_t identity;
 	gnutls_datum_t binder;
 	gnutls_datum_t before_binders;
-	bool small_records;
+	bool short_records;
 };
 
 /** hello_init() - an empty one, to be cleared by hello_clear(). */

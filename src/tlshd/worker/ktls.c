@@ -11,6 +11,12 @@
 #include <glib.h>
 
 #include "common/log.h"
+#include "tlshd/worker/transport.h"
+
+/* The headers we are built with may be older. */
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5
+#endif
 
 union crypto_info {
 	struct tls_crypto_info info;
@@ -77,13 +83,48 @@ static int set_direction(int fd, gnutls_session_t session, int direction)
 	return r;
 }
 
-int ktls_start(int fd, gnutls_session_t session, const char **what)
+static int set_ulp(int fd)
+{
+	/* EEXIST: ktls_can_limit() was here. */
+	return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 && errno != EEXIST
+		       ? -errno
+		       : 0;
+}
+
+static int limit_records(int fd, size_t bytes)
+{
+	uint16_t value = (uint16_t)bytes;
+
+	return setsockopt(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &value, sizeof(value)) < 0 ? -errno
+											  : 0;
+}
+
+bool ktls_can_limit(int fd)
+{
+	static int can = -1;
+
+	if (can < 0 && set_ulp(fd) == 0)
+		can = limit_records(fd, RECORD_MAX) == 0;
+	return can > 0;
+}
+
+int ktls_start(int fd, gnutls_session_t session, size_t limit, const char **what)
 {
 	int r;
 
 	*what = "TCP_ULP";
-	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0)
-		return -errno;
+	r = set_ulp(fd);
+	if (r < 0)
+		return r;
+	if (limit) {
+		*what = "TLS_TX_MAX_PAYLOAD_LEN";
+		/* The kernel does not count the content type. */
+		r = limit_records(fd, limit - 1);
+		log_debug(5, "kTLS TX in records of %zu bytes: %s", limit - 1,
+			  r < 0 ? g_strerror(-r) : "set");
+		if (r < 0)
+			return r;
+	}
 	*what = "TLS_TX";
 	r = set_direction(fd, session, TLS_TX);
 	if (r < 0)

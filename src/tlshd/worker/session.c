@@ -6,6 +6,8 @@
 #include <stdarg.h>
 
 #include "common/log.h"
+#include "tlshd/worker/ktls.h"
+#include "tlshd/worker/limit.h"
 #include "tlshd/worker/hello.h"
 #include "tlshd/worker/plain.h"
 #include "tlshd/worker/tickets.h"
@@ -178,7 +180,10 @@ static int open_tls(struct session *s)
 	if (gnutls_priority_set(s->tls, s->params.engine->policy.hash[PSK_HASH_NONE]) < 0)
 		return -ENOMEM;
 	transport_attach(&s->transport, s->tls);
-	return 0;
+	if (s->params.side == HANDSHAKE_SERVER && !s->offer.short_records)
+		return 0;
+	return limit_attach(s->tls, s->params.side,
+			    s->params.side == HANDSHAKE_SERVER && ktls_can_limit(s->params.fd));
 }
 
 static int authenticate(struct session *s)
@@ -382,6 +387,11 @@ struct auth *session_auth(const struct session *s)
 const struct outcome *session_outcome(const struct session *s)
 {
 	return &s->outcome;
+}
+
+size_t session_limit(const struct session *s)
+{
+	return s->transport.limit;
 }
 
 gnutls_session_t session_gnutls(const struct session *s)

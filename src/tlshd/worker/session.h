@@ -70,5 +70,12 @@ struct auth *session_auth(const struct session *s);
 /** session_outcome() - the outcome, borrowed from @s. */
 const struct outcome *session_outcome(const struct session *s);
 
+/**
+ * session_limit() - of a handshake that is complete, the longest record that the peer takes (RFC 8449).
+ *
+ * Return: its bytes, the content type counted; 0 for the usual length.
+ */
+size_t session_limit(const struct session *s);
+
 /** session_gnutls() - GnuTLS's session of a handshake that is complete, for its keys. */
 gnutls_session_t session_gnutls(const struct session *s);

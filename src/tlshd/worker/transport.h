@@ -37,6 +37,8 @@ enum record_type {
  * @error: the errno of CAUSE_CONNECTION_BROKE
  * @header: the first bytes of the record that is being received
  * @received, @records: what the peer has sent, records counted by their headers
+ * @limit: the longest record that the peer takes, its content type counted; 0 for the usual length
+ * @limit_offered, @fragment_code: what a client has said of it, for limit.c
  * @starved: GnuTLS has asked for bytes that were not there; else it can go on at once
  */
 struct transport {
@@ -54,6 +56,9 @@ struct transport {
 	size_t received;
 	unsigned int records;
 	bool starved;
+	size_t limit;
+	bool limit_offered;
+	unsigned char fragment_code;
 };
 
 /** transport_init() - for the stream socket @fd, which is borrowed. */

@@ -140,10 +140,12 @@ static void complete(struct held *h)
 {
 	struct outcome o = *session_outcome(h->session);
 	const char *what;
-	int r = ktls_start(h->fd, session_gnutls(h->session), &what);
+	int r = ktls_start(h->fd, session_gnutls(h->session), session_limit(h->session), &what);
 
 	if (r == -ENOENT)
 		outcome_set(&o, CAUSE_NO_TLS_MODULE, NULL);
+	else if (r == -ENOPROTOOPT)
+		outcome_set(&o, CAUSE_RECORD_LIMIT, NULL);
 	else if (r < 0)
 		outcome_set(&o, CAUSE_KTLS, "%s: %s", what, g_strerror(-r));
 	finish(h, &o);
