@@ -26,7 +26,7 @@ static const char *const identities[] = {
 };
 
 static struct engine engine;
-static struct auth_psk_credentials bare_credentials;
+static struct auth_psk_shared bare_credentials;
 static enum psk_hash hash;
 
 /* ---- what allocations survive ---- */
@@ -132,7 +132,7 @@ static void ours_open(struct end *e, int fd, enum handshake_side side)
 {
 	g_auto(secret) psk = SECRET_INIT;
 	struct auth_psk_params auth = {
-		.engine = &engine,
+		.shared = &engine.psk,
 		.side = side,
 		.identity = identities[hash],
 		.psk = &psk,
@@ -321,7 +321,7 @@ int main(int argc, char **argv)
 		die(argv[1], "a number of handshakes in each round is wanted");
 	if (engine_init(&engine, false, &why) < 0)
 		die("engine", why);
-	if (auth_psk_credentials_init(&bare_credentials) < 0)
+	if (auth_psk_shared_init(&bare_credentials, &engine.policy, false) < 0)
 		die("credentials", "no memory");
 	for (hash = PSK_HASH_SHA256; hash <= PSK_HASH_SHA384; hash++) {
 		if (!auth_psk_has_hash(hash))
@@ -344,7 +344,7 @@ int main(int argc, char **argv)
 		       hash == PSK_HASH_SHA384 ? "sha384" : "sha256");
 		good &= one;
 	}
-	auth_psk_credentials_clear(&bare_credentials);
+	auth_psk_shared_clear(&bare_credentials);
 	engine_clear(&engine);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -166,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct target t = {.result = -EAGAIN};
 	secret psk = {.len = 32};
-	struct auth_psk_params auth = {.engine = &engine,
+	struct auth_psk_params auth = {.shared = &engine.psk,
 				       .side = SIDE,
 				       .identity = TLS13_IDENTITY,
 				       .psk = &psk,

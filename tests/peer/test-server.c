@@ -152,7 +152,7 @@ static void drain(int fd)
 static int serve(int fd)
 {
 	struct connection c = {0};
-	struct auth_psk_params auth = {.engine = &engine,
+	struct auth_psk_params auth = {.shared = &engine.psk,
 				       .identity = identity,
 				       .psk = &psk,
 				       .side = as_client ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER,

@@ -296,7 +296,7 @@ static ssize_t nothing(gnutls_transport_ptr_t ptr, void *bytes, size_t len)
 /* GnuTLS's ClientHello with a key of @fill, of a hash. */
 static GByteArray *gnutls_hello(enum psk_hash hash, uint8_t fill)
 {
-	static struct auth_psk_credentials all;
+	static struct auth_psk_shared all;
 	GByteArray *wire = g_byte_array_new(), *message = g_byte_array_new();
 	gnutls_datum_t key, name = {(void *)ID, sizeof(ID) - 1};
 	uint8_t bytes[SECRET_MAX];
@@ -304,7 +304,7 @@ static GByteArray *gnutls_hello(enum psk_hash hash, uint8_t fill)
 
 	memset(bytes, fill, sizeof(bytes));
 	key = (gnutls_datum_t){bytes, (unsigned int)psk_hash_size(hash)};
-	assert_int_equal(auth_psk_credentials_init(&all), 0);
+	assert_int_equal(auth_psk_shared_init(&all, NULL, false), 0);
 	gnutls_psk_set_client_credentials2(all.client[hash], &name, &key, GNUTLS_PSK_KEY_RAW);
 	gnutls_init(&tls, GNUTLS_CLIENT);
 	gnutls_priority_set_direct(tls, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK", NULL);
@@ -314,7 +314,7 @@ static GByteArray *gnutls_hello(enum psk_hash hash, uint8_t fill)
 	gnutls_transport_set_pull_function(tls, nothing);
 	gnutls_handshake(tls);
 	gnutls_deinit(tls);
-	auth_psk_credentials_clear(&all);
+	auth_psk_shared_clear(&all);
 	put(message, wire->data + 5, (size_t)wire->data[3] << 8 | wire->data[4]);
 	g_byte_array_unref(wire);
 	return message;

@@ -110,7 +110,7 @@ static int run_session(int fd, int loop, enum handshake_side side, const char *i
 		       uint8_t byte)
 {
 	struct end e = {.known = identity};
-	struct auth_psk_params auth = {.engine = &engine,
+	struct auth_psk_params auth = {.shared = &engine.psk,
 				       .side = side,
 				       .identity = identity,
 				       .psk = &e.psk,

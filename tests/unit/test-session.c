@@ -68,7 +68,7 @@ static void start(struct ours *o, int fd, enum handshake_side side, const char *
 {
 	secret psk = SECRET_INIT;
 	uint8_t bytes[SECRET_MAX];
-	struct auth_psk_params auth = {.engine = &engine,
+	struct auth_psk_params auth = {.shared = &engine.psk,
 				       .side = side,
 				       .identity = identity,
 				       .psk = &psk,
@@ -230,9 +230,9 @@ static void sha384_compat_runs_on_a_library_without_sha384(void **state)
 	struct ours c = {.fill = 7, .key_len = 48};
 	struct ours s = {.known = ID_384, .fill = 7, .key_len = 48};
 
-	engine.sha384_compat = true;
+	engine.psk.sha384_compat = true;
 	handshake_between(&c, &s, ID_384);
-	engine.sha384_compat = false;
+	engine.psk.sha384_compat = false;
 	assert_int_equal(c.result, 0);
 	assert_int_equal(s.result, 0);
 	assert_int_equal(session_outcome(s.s)->cipher, auth_psk_has_hash(PSK_HASH_SHA384)

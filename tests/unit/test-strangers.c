@@ -76,8 +76,12 @@ static void start(struct ours *o, int fd, enum handshake_side side)
 {
 	secret psk = {.len = 32};
 	const struct engine *e = retry ? &narrow : &engine;
-	struct auth_psk_params auth = {
-		.engine = e, .side = side, .identity = ID, .psk = &psk, .lookup = lookup, .ctx = o};
+	struct auth_psk_params auth = {.shared = &e->psk,
+				       .side = side,
+				       .identity = ID,
+				       .psk = &psk,
+				       .lookup = lookup,
+				       .ctx = o};
 	struct session_params p = {.engine = e, .fd = fd, .side = side};
 
 	memset(psk.data, 7, psk.len);

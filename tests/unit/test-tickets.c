@@ -51,7 +51,7 @@ static void handshake(struct link *l, int tickets, const char *priorities)
 {
 	secret psk = {.len = 32};
 	struct auth_psk_params auth = {
-		.engine = &engine, .side = HANDSHAKE_CLIENT, .identity = ID, .psk = &psk};
+		.shared = &engine.psk, .side = HANDSHAKE_CLIENT, .identity = ID, .psk = &psk};
 	struct session_params p = {.engine = &engine, .side = HANDSHAKE_CLIENT, .tickets = tickets};
 	int r = GNUTLS_E_AGAIN;
 

@@ -8,7 +8,6 @@
 #include "common/keyring.h"
 #include "common/log.h"
 #include "tlshd/worker/binder.h"
-#include "tlshd/worker/engine.h"
 
 struct auth_psk {
 	struct auth auth;
@@ -65,7 +64,7 @@ bool auth_psk_has_hash(enum psk_hash hash)
 #endif
 }
 
-static int allocate(struct auth_psk_credentials *c, enum psk_hash hash)
+static int allocate(struct auth_psk_shared *c, enum psk_hash hash)
 {
 	int r;
 
@@ -84,14 +83,16 @@ static int allocate(struct auth_psk_credentials *c, enum psk_hash hash)
 	return r < 0 ? -ENOMEM : 0;
 }
 
-int auth_psk_credentials_init(struct auth_psk_credentials *c)
+int auth_psk_shared_init(struct auth_psk_shared *c, const struct policy *policy, bool sha384_compat)
 {
 	memset(c, 0, sizeof(*c));
+	c->policy = policy;
+	c->sha384_compat = sha384_compat;
 	for (enum psk_hash hash = PSK_HASH_SHA256; hash <= PSK_HASH_SHA384; hash++) {
 		if (!auth_psk_has_hash(hash))
 			continue;
 		if (allocate(c, hash) < 0) {
-			auth_psk_credentials_clear(c);
+			auth_psk_shared_clear(c);
 			return -ENOMEM;
 		}
 		gnutls_psk_set_server_credentials_function2(c->server[hash], give_server_key);
@@ -100,7 +101,7 @@ int auth_psk_credentials_init(struct auth_psk_credentials *c)
 	return 0;
 }
 
-void auth_psk_credentials_clear(struct auth_psk_credentials *c)
+void auth_psk_shared_clear(struct auth_psk_shared *c)
 {
 	for (enum psk_hash hash = PSK_HASH_NONE; hash <= PSK_HASH_SHA384; hash++) {
 		if (c->server[hash])
@@ -134,7 +135,7 @@ static int check_key(struct auth_psk *a, struct outcome *why)
 		return -EPROTO;
 	}
 	a->hash = (enum psk_hash)hash;
-	if (!auth_psk_has_hash(a->hash) && !a->params.engine->sha384_compat) {
+	if (!auth_psk_has_hash(a->hash) && !a->params.shared->sha384_compat) {
 		outcome_set(why, CAUSE_SHA384_UNSUPPORTED, "this is %s",
 			    gnutls_check_version(NULL));
 		return -EPROTO;
@@ -270,11 +271,12 @@ void auth_psk_answer(struct auth *auth, int err, const secret *psk)
 static int prepare(struct auth *auth, gnutls_session_t tls, struct outcome *why)
 {
 	struct auth_psk *a = (struct auth_psk *)auth;
-	const struct engine *e = a->params.engine;
+	const struct auth_psk_shared *shared = a->params.shared;
 	enum psk_hash binder = binder_hash(a);
-	gnutls_priority_t priority = binder == a->hash ? e->policy.hash[a->hash] : e->policy.legacy;
-	void *credentials = a->params.side == HANDSHAKE_SERVER ? (void *)e->psk.server[binder]
-							       : (void *)e->psk.client[binder];
+	gnutls_priority_t priority = binder == a->hash ? shared->policy->hash[a->hash]
+						       : shared->policy->legacy;
+	void *credentials = a->params.side == HANDSHAKE_SERVER ? (void *)shared->server[binder]
+							       : (void *)shared->client[binder];
 
 	if (!priority || gnutls_priority_set(tls, priority) < 0) {
 		outcome_set(why, CAUSE_POLICY, "a %s PSK", psk_hash_name(a->hash));

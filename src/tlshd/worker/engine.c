@@ -9,11 +9,10 @@ int engine_init(struct engine *e, bool sha384_compat, char **why)
 	int r;
 
 	memset(e, 0, sizeof(*e));
-	e->sha384_compat = sha384_compat;
 	r = policy_init(&e->policy, why);
 	if (r < 0)
 		return r;
-	r = auth_psk_credentials_init(&e->psk);
+	r = auth_psk_shared_init(&e->psk, &e->policy, sha384_compat);
 	if (r < 0) {
 		*why = g_strdup("GnuTLS has no memory for its credentials");
 		engine_clear(e);
@@ -24,5 +23,5 @@ int engine_init(struct engine *e, bool sha384_compat, char **why)
 void engine_clear(struct engine *e)
 {
 	policy_clear(&e->policy);
-	auth_psk_credentials_clear(&e->psk);
+	auth_psk_shared_clear(&e->psk);
 }

@@ -6,13 +6,11 @@
 #include "tlshd/worker/policy.h"
 
 /**
- * struct engine - what all sessions of a process share.
- * @sha384_compat: do 48-byte keys as ktls-utils does on a GnuTLS before 3.8.11
+ * struct engine - what all sessions of a process share. It stays where it is, for it points into itself.
  */
 struct engine {
 	struct policy policy;
-	struct auth_psk_credentials psk;
-	bool sha384_compat;
+	struct auth_psk_shared psk;
 };
 
 /**

@@ -239,7 +239,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 {
 	struct held *h = g_new0(struct held, 1);
 	struct auth_psk_params auth = {
-		.engine = &w->engine,
+		.shared = &w->engine.psk,
 		.job = job->header.job,
 		.side = job->side,
 		.identity = job->identity,
