@@ -216,6 +216,10 @@ def data_with_finished():
     p.end()
     return p.answer()
 
+def two_records(at):
+    whole = good()
+    return raw(record(whole[:at]) + record(whole[at:]))()
+
 others = [b"NVMe0R01 nqn.host nqn.io-%d" % i for i in range(1000, 1099)]
 random_bytes = random.Random(1).randbytes
 base = [VERSIONS, GROUPS, MODES, key_share()]
@@ -261,6 +265,12 @@ CASES = [
     ("binder_of_another_hash", hello(IDENTITY, binder_size=48), [51], [129]),
     ("unknown_identity", hello(IDENTITY + b"0"), [115], [126]),
     ("100_identities", hello(*others, IDENTITY), [115], [126]),
+    ("tickets_before_the_identity", hello(b"a ticket", b"another", IDENTITY, ages=[7, 1 << 31, 0]), ["hello"], [104]),
+    ("tickets_only", hello(b"a ticket", IDENTITY, ages=[7, 8]), [115], [126]),
+    ("binder_of_another_identity", hello(IDENTITY, IDENTITY + b"0", break_binder=True), [51], [129]),
+    ("change_cipher_spec_in_a_hello", raw(record(good()[:50]) + record(b"\x01", 20, 0x303) + record(good()[50:])), [10], [71]),
+    ("hello_in_two_records", lambda: two_records(100), ["hello"], [104]),
+    ("hello_in_records_of_1_byte", lambda: raw(*[record(bytes([b])) for b in good()])(), [10, RESET], [71]),
     ("compressed", hello(IDENTITY, compression=b"\x01"), [47], [71]),
     ("share_of_zeros", hello(IDENTITY, extensions=[VERSIONS, GROUPS, MODES, key_share(bytes(32))]), [47], [71]),
     ("share_cut_short", hello(IDENTITY, extensions=[VERSIONS, GROUPS, MODES, extension(51, b"\x00\x04\x00\x1d\x00\x20")]), [47, 50], [71]),

@@ -283,9 +283,15 @@ CASES = [
     ("change_cipher_spec_flood", change_cipher_spec_flood, [10], [71]),
     ("record_of_17000_encrypted_bytes", encrypted(EMPTY + bytes(17000)), [22], [71]),
     # What comes behind Finished is the consumer's: the handshake takes none of it.
-    ("data_after_finished", after_finished(b"an early bird", kind=23), ["finished"], [0]),
-    ("ticket_flood_after_finished", after_finished(*[ticket] * 200), ["finished"], [0]),
-    ("key_update_flood_after_finished", after_finished(*[update] * 50), ["finished", "closed"], [0]),
+    ("tickets_after_finished", after_finished(ticket, ticket), ["finished"], [0]),
+    ("tickets_in_a_record_after_finished", after_finished(ticket * 3), ["finished"], [0]),
+    ("ticket_in_two_records_after_finished", after_finished(ticket[:20], ticket[20:]), ["finished"], [0]),
+    ("half_a_ticket_after_finished", after_finished(ticket[:20]), ["finished"], [104, 110]),
+    ("data_after_finished", after_finished(b"an early bird", kind=23), ["finished"], [71]),
+    ("alert_after_finished", after_finished(b"\x02\x33", kind=21), ["finished"], [129]),
+    ("ticket_flood_after_finished", after_finished(*[ticket] * 200), ["finished"], [71]),
+    ("key_update_after_finished", after_finished(update), ["finished"], [71]),
+    ("certificate_request_after_finished", after_finished(message(13, b"\x00\x00\x00")), ["finished"], [71]),
 ]
 
 def main():

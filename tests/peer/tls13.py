@@ -118,8 +118,9 @@ def key_share(public=None):
     share = struct.pack(">HH", 29, 32) + (public or x25519(PRIVATE, b"\x09" + bytes(31)))
     return extension(51, struct.pack(">H", len(share)) + share)
 
-def psk_extension(identities, binder_size=32):
-    names = b"".join(struct.pack(">H", len(i)) + i + bytes(4) for i in identities)
+def psk_extension(identities, binder_size=32, ages=None):
+    names = b"".join(struct.pack(">H", len(i)) + i + struct.pack(">I", age)
+                     for i, age in zip(identities, ages or [0] * len(identities)))
     binders = (bytes([binder_size]) + bytes(binder_size)) * len(identities)
     return extension(41, struct.pack(">H", len(names)) + names + struct.pack(">H", len(binders)) + binders)
 
@@ -127,11 +128,11 @@ VERSIONS = extension(43, b"\x02\x03\x04")
 GROUPS = extension(10, b"\x00\x02\x00\x1d")
 MODES = extension(45, b"\x01\x01")
 
-def client_hello(identities, psk, extensions=None, compression=b"\x00", break_binder=False, binder_size=32):
+def client_hello(identities, psk, extensions=None, compression=b"\x00", break_binder=False, binder_size=32, ages=None):
     """A ClientHello whose last binder is right unless it is to be broken."""
     parts = [VERSIONS, GROUPS, MODES, key_share()] if extensions is None else list(extensions)
     if identities:
-        parts.append(psk_extension(identities, binder_size))
+        parts.append(psk_extension(identities, binder_size, ages))
     all_of_them = b"".join(parts)
     body = (b"\x03\x03" + os.urandom(32) + b"\x00" + b"\x00\x02\x13\x03"
             + bytes([len(compression)]) + compression + struct.pack(">H", len(all_of_them)) + all_of_them)
