@@ -396,7 +396,7 @@ static bool makes_sense(const options *o, int argc)
 	return true;
 }
 
-int cmd_check(int argc, char **argv)
+enum exit_code cmd_check(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_auto(interchange) key = {0};

@@ -260,7 +260,7 @@ static void silence(int priority, const char *line)
 {
 }
 
-int cmd_complete(int argc, char **argv)
+enum exit_code cmd_complete(int argc, char **argv)
 {
 	struct typed t = {
 		.last = argc > 1 ? argv[argc - 1] : "",

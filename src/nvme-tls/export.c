@@ -83,7 +83,7 @@ static void export_row(struct tally *t, const key_row *row)
 	}
 }
 
-int cmd_export(int argc, char **argv)
+enum exit_code cmd_export(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) rows = NULL;

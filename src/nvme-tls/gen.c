@@ -15,7 +15,7 @@ static void tell_of_versions(const options *o)
 		log_info("this is identity version 0, which every peer knows; between two sides that are Linux take --identity 1 on both: the specification calls version 0 obsolete");
 }
 
-int cmd_gen(int argc, char **argv)
+enum exit_code cmd_gen(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_auto(interchange) configured = {0};

@@ -386,7 +386,7 @@ static enum exit_code result(const tally *t, enum exit_code r)
 	return EXIT_OK;
 }
 
-int cmd_import(int argc, char **argv)
+enum exit_code cmd_import(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) paths = NULL;

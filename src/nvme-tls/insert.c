@@ -7,7 +7,7 @@
 #include "nvme-tls/place.h"
 #include "nvme-tls/source.h"
 
-int cmd_insert(int argc, char **argv)
+enum exit_code cmd_insert(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_auto(interchange) key = {0};

@@ -198,7 +198,7 @@ static enum exit_code keyfile_compared(const options *o, struct ring *ring, GPtr
 	return tell_bad_lines(kf, o->keyfile);
 }
 
-int cmd_list(int argc, char **argv)
+enum exit_code cmd_list(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) rows = NULL, shown = g_ptr_array_new(), controllers = NULL;

@@ -18,7 +18,7 @@
 #include "nvme-tls/table.h"
 #include "nvme-tls/tool.h"
 
-static int (*const run_command[COMMANDS])(int argc, char **argv) = {
+static enum exit_code (*const run_command[COMMANDS])(int argc, char **argv) = {
 	[COMMAND_GEN] = cmd_gen,
 	[COMMAND_CHECK] = cmd_check,
 	[COMMAND_INSERT] = cmd_insert,
@@ -32,7 +32,7 @@ static int (*const run_command[COMMANDS])(int argc, char **argv) = {
 	[COMMAND_KEYS_REVOKE] = cmd_keys_revoke,
 };
 
-static int unknown(const char *name)
+static enum exit_code unknown(const char *name)
 {
 	const char *known[COMMANDS + 1] = {0}, *meant;
 	size_t n = 0;
@@ -52,7 +52,7 @@ static int unknown(const char *name)
 	return EXIT_USAGE;
 }
 
-static int run(int argc, char **argv)
+static enum exit_code run(int argc, char **argv)
 {
 	g_autofree char *below_keys = NULL;
 	const struct command *command;
@@ -82,16 +82,8 @@ static void occupy_descriptors(void)
 			_exit(EXIT_FAILED);
 }
 
-int main(int argc, char **argv)
+static enum exit_code run_line(int argc, char **argv)
 {
-	int r;
-
-	setlocale(LC_ALL, "");
-	occupy_descriptors();
-	/* A reader that has gone, and a file that may not grow, are errors that can be undone. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	message_open();
 	if (argc < 2) {
 		help_program(stderr);
 		return EXIT_USAGE;
@@ -112,6 +104,19 @@ int main(int argc, char **argv)
 		help_program(stdout);
 		return EXIT_OK;
 	}
-	r = run(argc - 1, argv + 1);
-	return output_flush() == EXIT_OK ? r : EXIT_FAILED;
+	return run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	enum exit_code r;
+
+	setlocale(LC_ALL, "");
+	occupy_descriptors();
+	/* A reader that has gone, and a file that may not grow, are errors that can be undone. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	message_open();
+	r = run_line(argc, argv);
+	return (int)(output_flush() == EXIT_OK ? r : EXIT_FAILED);
 }

@@ -70,7 +70,7 @@ static void line_add(GPtrArray *line, const char *option, const char *value)
 		g_ptr_array_add(line, g_strconcat(option, value, NULL));
 }
 
-static int line_run(GPtrArray *line, int (*run)(int argc, char **argv))
+static enum exit_code line_run(GPtrArray *line, enum exit_code (*run)(int argc, char **argv))
 {
 	int argc = (int)line->len;
 	g_autofree char **argv = NULL;
@@ -81,7 +81,7 @@ static int line_run(GPtrArray *line, int (*run)(int argc, char **argv))
 	return run(argc, argv);
 }
 
-int cmd_tls_key(int argc, char **argv)
+enum exit_code cmd_tls_key(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) line = NULL;
@@ -103,7 +103,7 @@ int cmd_tls_key(int argc, char **argv)
 	return line_run(line, o.import ? cmd_import : o.export ? cmd_export : cmd_revoke);
 }
 
-int cmd_keys_import(int argc, char **argv)
+enum exit_code cmd_keys_import(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) line = NULL;
@@ -125,7 +125,7 @@ int cmd_keys_import(int argc, char **argv)
 	return line_run(line, o.identity ? cmd_insert : cmd_import);
 }
 
-int cmd_keys_revoke(int argc, char **argv)
+enum exit_code cmd_keys_revoke(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) line = NULL;

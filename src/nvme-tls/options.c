@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/nearest.h"
 #include "nvme-tls/help.h"
+#include "nvme-tls/output.h"
 #include "nvme-tls/tool.h"
 
 /* What getopt_long() returns for a long option: this and the number of its row. */
@@ -271,7 +272,7 @@ bool options_parse(options *o, int *argc, char ***argv)
 
 		if (c == 'h') {
 			help_command(o->command, o->name, stdout);
-			exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED);
+			exit((int)output_flush());
 		}
 		if (c == '?' || c == ':') {
 			refuse(&g, c, (*argv)[optind - 1]);

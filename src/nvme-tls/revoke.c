@@ -174,7 +174,7 @@ static void print_json(const struct targets *t, keyfile *kf, const char *path)
 	json_list_end(&list);
 }
 
-int cmd_revoke(int argc, char **argv)
+enum exit_code cmd_revoke(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_autoptr(GPtrArray) rows = NULL, controllers = NULL, target_rows = g_ptr_array_new();

@@ -196,7 +196,7 @@ static void print(const struct rotation *rot, const options *o, const interchang
 	printf("%s%s\n", rot->path ? rot->path : "no key file", rot->path ? " updated" : "");
 }
 
-int cmd_rotate(int argc, char **argv)
+enum exit_code cmd_rotate(int argc, char **argv)
 {
 	g_auto(options) o = OPTIONS_INIT;
 	g_auto(interchange) configured = {0};

@@ -17,17 +17,17 @@ enum exit_code {
 #define HOSTNQN_FILE "/etc/nvme/hostnqn"
 
 /** cmd_NAME() - the subcommand NAME; argv[0] is its name. Return: an exit_code. */
-int cmd_gen(int argc, char **argv);
-int cmd_check(int argc, char **argv);
-int cmd_insert(int argc, char **argv);
-int cmd_list(int argc, char **argv);
-int cmd_import(int argc, char **argv);
-int cmd_export(int argc, char **argv);
-int cmd_revoke(int argc, char **argv);
-int cmd_rotate(int argc, char **argv);
-int cmd_tls_key(int argc, char **argv);
-int cmd_keys_import(int argc, char **argv);
-int cmd_keys_revoke(int argc, char **argv);
+enum exit_code cmd_gen(int argc, char **argv);
+enum exit_code cmd_check(int argc, char **argv);
+enum exit_code cmd_insert(int argc, char **argv);
+enum exit_code cmd_list(int argc, char **argv);
+enum exit_code cmd_import(int argc, char **argv);
+enum exit_code cmd_export(int argc, char **argv);
+enum exit_code cmd_revoke(int argc, char **argv);
+enum exit_code cmd_rotate(int argc, char **argv);
+enum exit_code cmd_tls_key(int argc, char **argv);
+enum exit_code cmd_keys_import(int argc, char **argv);
+enum exit_code cmd_keys_revoke(int argc, char **argv);
 
 /**
  * cmd_complete() - print what can stand in the place of the last word of a command line.
@@ -38,4 +38,4 @@ int cmd_keys_revoke(int argc, char **argv);
  *
  * Return: EXIT_OK.
  */
-int cmd_complete(int argc, char **argv);
+enum exit_code cmd_complete(int argc, char **argv);

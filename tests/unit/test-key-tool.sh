@@ -269,6 +269,18 @@ case_check_insert_is_insert() {
 	has err '--keyfile goes with --insert'
 }
 
+case_help_that_cannot_be_printed_is_an_error() {
+	local line
+
+	for line in --version --help help "help gen" "gen --help" "list -h" "help keys import"; do
+		# shellcheck disable=SC2086 # words
+		returns 0 "$tool" $line >/dev/null
+		# shellcheck disable=SC2086 # words
+		returns 1 "$tool" $line 2>err >/dev/full
+		has err 'cannot write'
+	done
+}
+
 case_commands_done_elsewhere_are_named() {
 	local name
 
