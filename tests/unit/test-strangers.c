@@ -312,6 +312,8 @@ static void empty_records_and_change_cipher_specs_cost_one(void **state)
 	refused_after(bytes, sizeof(bytes), CAUSE_UNEXPECTED_MESSAGE, 1);
 }
 
+static const char long_piece[5 + 350] = "\x16\x03\x03\x01\x5e";
+
 /* Behind a whole hello GnuTLS reads: its reassembly is what the limit of records is for. */
 static void a_flood_behind_the_hello_ends_at_the_limit(void **state)
 {
@@ -321,6 +323,8 @@ static void a_flood_behind_the_hello_ends_at_the_limit(void **state)
 	} floods[] = {
 		{"\x14\x03\x03\x00\x01\x01", 6}, /* ChangeCipherSpec, which is ignored */
 		{"\x16\x03\x03\x00\x01\x00", 6}, /* what a second ClientHello has, byte by byte */
+		{long_piece,
+		 sizeof(long_piece)}, /* the same, in pieces that fill its limit of bytes */
 		{"\x16\x03\x03\x00\x00", 5}, /* nothing */
 		{"\x15\x03\x03\x00\x02\x01\x5a", 7}, /* warnings */
 	};
@@ -340,7 +344,7 @@ static void a_flood_behind_the_hello_ends_at_the_limit(void **state)
 		retry = false;
 		assert_int_equal(s.result, -EAGAIN);
 		if (floods[i].bytes[5] == 0) /* the message's type and length */
-			send(fd[0], "\x16\x03\x03\x00\x04\x01\x00\x40\x00", 9, MSG_NOSIGNAL);
+			send(fd[0], "\x16\x03\x03\x00\x04\x01\x00\xf0\x00", 9, MSG_NOSIGNAL);
 		for (int n = 0; n < 1000 && s.result == -EAGAIN; n++) {
 			if (send(fd[0], floods[i].bytes, floods[i].len,
 				 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
