@@ -20,6 +20,13 @@
 #include "tlshd/worker/session.h"
 #include "tlshd/worker/transport.h"
 
+/* cmocka's own, assert_in_range(), is deprecated in version 2. */
+#define assert_between(value, min, max)        \
+	do {                                   \
+		assert_true((value) <= (max)); \
+		assert_true((min) <= (value)); \
+	} while (0)
+
 #define ID "NVMe0R01 nqn.host nqn.io-1"
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK"
 #define RETRY \
@@ -259,9 +266,9 @@ static void every_byte_of_a_hello_is_copied_a_bounded_number_of_times(void **sta
 
 		assert_int_equal(handshake(&c, &s, PRIORITIES), 0);
 		/* into the message, into the replay; and what we send is less than 1 KiB */
-		assert_in_range(cost.appended, 2 * 18 * 1024, 2 * cost.received + 1024);
+		assert_between(cost.appended, 2 * 18 * 1024, 2 * cost.received + 1024);
 		/* header and body of a record, the body in pieces of 2 KiB; and those of the Finished */
-		assert_in_range(cost.receives, 1, 2 * HELLO_RECORDS_MAX + HELLO_MAX / 2048 + 8);
+		assert_between(cost.receives, 1, 2 * HELLO_RECORDS_MAX + HELLO_MAX / 2048 + 8);
 		session_free(s.s);
 	}
 }
@@ -280,8 +287,8 @@ static void refused_after(const uint8_t *bytes, size_t len, enum cause cause,
 	assert_int_equal(s.result, -EPROTO);
 	assert_string_equal(cause_info(session_outcome(s.s)->cause)->id, cause_info(cause)->id);
 	assert_int_equal(session_outcome(s.s)->alert_sent, GNUTLS_A_UNEXPECTED_MESSAGE);
-	assert_in_range(cost.receives, 1, most_receives);
-	assert_in_range(cost.appended, 0, cost.received + 16);
+	assert_between(cost.receives, 1, most_receives);
+	assert_true(cost.appended <= cost.received + 16);
 	session_free(s.s);
 	close(fd[0]);
 	close(fd[1]);
@@ -354,7 +361,7 @@ static void a_flood_behind_the_hello_ends_at_the_limit(void **state)
 		}
 		step(&s);
 		assert_int_equal(s.result, -EPROTO);
-		assert_in_range(cost.receives, 1, 2 * TRANSPORT_RECORDS_MAX + 10);
+		assert_between(cost.receives, 1, 2 * TRANSPORT_RECORDS_MAX + 10);
 		print_message("# flood %zu: %s: %s after %lu calls\n", i,
 			      cause_info(session_outcome(s.s)->cause)->id,
 			      session_outcome(s.s)->detail, cost.receives);
@@ -391,7 +398,7 @@ static void a_servers_flood_ends_at_the_limit(void **state)
 		}
 		step(&c);
 		assert_int_equal(c.result, -EPROTO);
-		assert_in_range(cost.receives, 1, 2 * TRANSPORT_RECORDS_MAX + 10);
+		assert_between(cost.receives, 1, 2 * TRANSPORT_RECORDS_MAX + 10);
 		session_free(c.s);
 		close(fd[0]);
 		close(fd[1]);
