@@ -36,6 +36,7 @@ def attack(mode, line, lost=True, lacks=None):
     """A case: the attacker is ended for it if it is to be lost, and the log has such a line, and lacks others."""
     def run():
         with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o777) # where root runs this, the attacker is another user
             daemon = Daemon(sys.argv[1], directory, keyring, "[debug]\nloglevel=0\n[tlshd]\nworkers=2\n",
                             environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_FLAG": directory + "/flag"})
             try:
