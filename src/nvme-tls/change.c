@@ -52,21 +52,33 @@ struct change {
 	int error; /* of the put that failed last */
 };
 
+static int open_lock(const char *folder, char **path)
+{
+	int fd;
+
+	g_free(*path);
+	*path = g_build_filename(folder, "lock", NULL);
+	g_mkdir_with_parents(folder, 0700);
+	fd = open(*path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
 /*
- * The lock of all keyrings. Without a folder for it there is none, which must not keep a machine
- * without a writable /run from getting its keys.
+ * The lock of all keyrings. Where no folder for it can be written there is none, which must not keep
+ * a machine from getting its keys.
  */
 static enum exit_code lock_keyrings(change *c)
 {
-	g_autofree char *folder = getuid() == 0 ? g_strdup(ROOT_FOLDER)
-						: g_build_filename(g_get_user_runtime_dir(),
-								   "nvme-tls", NULL);
-	g_autofree char *path = g_build_filename(folder, "lock", NULL);
-	int r;
+	g_autofree char *own = g_build_filename(g_get_user_runtime_dir(), "nvme-tls", NULL);
+	g_autofree char *path = NULL;
+	int r = getuid() == 0 ? open_lock(ROOT_FOLDER, &path) : -EACCES;
 
-	g_mkdir_with_parents(folder, 0700);
-	c->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	r = c->lock < 0 ? -errno : lock_wait(c->lock, LOCK_EX);
+	/* The root of a user namespace is somebody else outside, and has a folder as such. */
+	if (r < 0)
+		r = open_lock(own, &path);
+	c->lock = r;
+	if (r >= 0)
+		r = lock_wait(c->lock, LOCK_EX);
 	if (r == -EWOULDBLOCK) {
 		log_error("another nvme-tls is changing keys: try again when that is done");
 		return EXIT_FAILED;

@@ -13,6 +13,8 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -r "$scratch"' EXIT
 cd "$scratch" || exit 1
+# Where a user who is not root has the lock.
+export XDG_RUNTIME_DIR=$scratch
 HOST=nqn.h SUBSYS=nqn.io-1 PAIR=(--hostnqn=nqn.h --subsysnqn=nqn.io-1)
 
 # The tool on keys of type "user" in the keyring of the case, which anybody may have.
