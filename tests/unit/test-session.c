@@ -614,6 +614,37 @@ static void other_protocols_get_an_alert(void **state)
 	}
 }
 
+static void a_server_that_is_none_of_tls_is_named(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		enum cause cause;
+	} peers[] = {
+		{"HTTP/1.1 400 Bad Request\r\n\r\n", 28, CAUSE_PLAIN_HTTP},
+		{"\x03\x00\x18\x00\x18\x00\x00\x00\x01\x00\x00\x00", 12, CAUSE_PLAIN_NVME},
+		{"SSH-2.0-OpenSSH_9.2\r\n", 21, CAUSE_NOT_TLS},
+		{"\x15\x03\x01\x00\x02\x02\x46", 7, CAUSE_NO_TLS13},
+		{"\x15\x03\x01\x00\x02\x02\x50", 7, CAUSE_PEER_INTERNAL_ERROR},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(peers); i++) {
+		struct ours c = {.fill = 7, .key_len = 32};
+		int fd[2];
+
+		pair(fd);
+		start(&c, fd[0], HANDSHAKE_CLIENT, ID);
+		step(&c);
+		assert_int_equal(write(fd[1], peers[i].bytes, peers[i].len), peers[i].len);
+		step(&c);
+		assert_int_equal(c.result, -EPROTO);
+		assert_string_equal(cause_info(session_outcome(c.s)->cause)->id,
+				    cause_info(peers[i].cause)->id);
+		close(fd[1]);
+		end(&c, fd[0]);
+	}
+}
+
 static int set_up(void **state)
 {
 	char *why = NULL;
@@ -651,6 +682,7 @@ int main(void)
 		cmocka_unit_test(client_hello_in_many_records_is_read),
 		cmocka_unit_test(peer_that_closes_is_told_apart),
 		cmocka_unit_test(other_protocols_get_an_alert),
+		cmocka_unit_test(a_server_that_is_none_of_tls_is_named),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, set_up, tear_down);

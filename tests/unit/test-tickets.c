@@ -194,6 +194,23 @@ static void a_server_without_tickets_is_learned_and_then_not_waited_for(void **s
 	end(&l);
 }
 
+static void time_that_is_up_ends_the_wait_for_tickets_only(void **state)
+{
+	struct link l;
+
+	handshake(&l, SESSION_TICKETS_UNKNOWN, PSK);
+	step(&l);
+	assert_int_equal(l.result, -EAGAIN);
+	assert_int_equal(session_hurry(l.s), 0);
+	end(&l);
+
+	handshake(&l, SESSION_TICKETS_UNKNOWN, PSK);
+	send(l.fd[1], "\x17", 1, 0);
+	step(&l);
+	assert_int_equal(session_hurry(l.s), -EAGAIN); /* within a record */
+	end(&l);
+}
+
 static void a_known_number_of_tickets_ends_the_wait(void **state)
 {
 	struct link l;
@@ -316,7 +333,7 @@ static void nothing_but_tickets_is_taken(void **state)
 		{20, "\x01", 1, CAUSE_UNEXPECTED_MESSAGE, 10},
 		{0, "", 0, CAUSE_UNEXPECTED_MESSAGE, 10}, /* padding and nothing else */
 		{21, "\x02\x33", 2, CAUSE_PEER_HAS_OTHER_KEY, -1},
-		{21, "\x02\x50", 2, CAUSE_PEER_ALERT, -1},
+		{21, "\x02\x50", 2, CAUSE_PEER_INTERNAL_ERROR, -1},
 		{21, "\x01\x00", 2, CAUSE_PEER_CLOSED, -1},
 		{21, "\x02", 1, CAUSE_UNEXPECTED_MESSAGE, 10},
 	};
@@ -405,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_unknown_server_is_waited_for),
 		cmocka_unit_test(a_server_without_tickets_is_learned_and_then_not_waited_for),
+		cmocka_unit_test(time_that_is_up_ends_the_wait_for_tickets_only),
 		cmocka_unit_test(a_known_number_of_tickets_ends_the_wait),
 		cmocka_unit_test(a_server_that_changes_its_mind_is_found_out),
 		cmocka_unit_test(no_socket_is_handed_over_within_a_record),

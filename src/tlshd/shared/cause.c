@@ -126,6 +126,9 @@ static const struct cause_info causes[CAUSE_N] = {
 		{"peer-finds-nothing-in-common", EPROTO, NO, WORKER,
 		 "the peer has no cipher, group or key in common with us",
 		 "widen the crypto policy of either side, or give the peer the key"},
+	[CAUSE_PEER_INTERNAL_ERROR] =
+		{"peer-internal-error", EPROTO, NO, WORKER, "the peer cannot go on",
+		 "look at the peer's log; SPDK's target says so of an identity that it does not know, and it knows those of version 0 only: insert the key with \"--identity 0\" and connect with --tls_key"},
 	[CAUSE_PEER_ALERT] = {"peer-alert", EPROTO, NO, WORKER, "the peer sent an alert",
 			      PEERS_LOG},
 

@@ -379,6 +379,14 @@ uint64_t session_until(const struct session *s)
 	return s->state == TICKETS && tickets_are_whole(&s->tickets) ? s->until : 0;
 }
 
+int session_hurry(struct session *s)
+{
+	if (!session_until(s))
+		return -EAGAIN;
+	s->until = 0;
+	return session_step(s);
+}
+
 struct auth *session_auth(const struct session *s)
 {
 	return s->params.auth;

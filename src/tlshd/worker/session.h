@@ -64,6 +64,13 @@ enum session_wait session_wait(const struct session *s);
  */
 uint64_t session_until(const struct session *s);
 
+/**
+ * session_hurry() - the job's time is up: go on without what is only waited for by session_until().
+ *
+ * Return: as session_step(); -EAGAIN when there is more to wait for than that.
+ */
+int session_hurry(struct session *s);
+
 /** session_auth() - the struct auth it was made with, for the broker's answer. */
 struct auth *session_auth(const struct session *s);
 

@@ -16,6 +16,10 @@ static enum cause cause_of_alert(enum handshake_side side, int received)
 		return side == HANDSHAKE_CLIENT ? CAUSE_PEER_REFUSES_PARAMETER : CAUSE_PEER_ALERT;
 	case GNUTLS_A_HANDSHAKE_FAILURE:
 		return CAUSE_PEER_FINDS_NOTHING_IN_COMMON;
+	case GNUTLS_A_PROTOCOL_VERSION:
+		return CAUSE_NO_TLS13;
+	case GNUTLS_A_INTERNAL_ERROR:
+		return side == HANDSHAKE_CLIENT ? CAUSE_PEER_INTERNAL_ERROR : CAUSE_PEER_ALERT;
 	default:
 		return CAUSE_PEER_ALERT;
 	}
@@ -46,6 +50,8 @@ static enum cause cause_of_error(enum handshake_side side, int err)
 	case GNUTLS_E_RECEIVED_ILLEGAL_EXTENSION:
 		/* Of a client's, unsupported_extension is for those that were not asked for. */
 		return side == HANDSHAKE_SERVER ? CAUSE_ILLEGAL_PARAMETER : CAUSE_TLS_ERROR;
+	case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
+		return CAUSE_NO_TLS13;
 	case GNUTLS_E_MEMORY_ERROR:
 		return CAUSE_NO_MEMORY;
 	default:
