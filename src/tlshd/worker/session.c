@@ -48,7 +48,8 @@ struct session {
 	struct tickets tickets; /* of a client */
 	uint64_t asked_at; /* usec, monotonic: our ClientHello has gone out */
 	uint64_t patience; /* usec: how long an unknown server's tickets are waited for */
-	uint64_t until; /* usec, monotonic: the end of that */
+	uint64_t finished_at; /* usec, monotonic: our Finished has gone out */
+	uint64_t until; /* usec, monotonic: the end of the wait */
 	enum session_wait wait;
 	struct outcome outcome;
 };
@@ -315,7 +316,8 @@ static int finish(struct session *s)
 
 		log_debug(3, "job %u: handshake complete: %s", s->params.job, suite);
 	}
-	s->until = now() + s->patience;
+	s->finished_at = now();
+	s->until = s->finished_at + s->patience;
 	if (s->params.tickets > 0)
 		s->until += (TICKETS_WAIT_KNOWN_FACTOR - 1) * s->patience;
 	s->state = s->params.side == HANDSHAKE_CLIENT ? TICKETS : COMPLETE;
@@ -351,7 +353,8 @@ static int take_tickets(struct session *s)
 	/* Nothing is learned of a server that was not waited for. */
 	if (s->params.tickets != 0 || s->tickets.count)
 		s->outcome.tickets = (int)s->tickets.count;
-	log_debug(3, "job %u: %u session tickets came", s->params.job, s->tickets.count);
+	log_debug(3, "job %u: %u session tickets came within %u ms", s->params.job,
+		  s->tickets.count, (unsigned int)((now() - s->finished_at) / 1000));
 	s->state = COMPLETE;
 	return 0;
 }
