@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "tlshd/shared/ipc.h"
 
@@ -15,16 +16,19 @@ static void use(enum ipc_end reader, const union ipc_message *m)
 {
 	const char *text = m->header.type == IPC_JOB	  ? m->job.identity
 			   : m->header.type == IPC_LOOKUP ? m->lookup.identity
-			   : m->header.type == IPC_DONE	  ? m->done.cause
+			   : m->header.type == IPC_DONE	  ? m->done.detail
 			   : m->header.type == IPC_LOG	  ? m->log.line
 							  : "";
 
 	if (strlen(text) > IDENTITY_MAX ||
 	    (m->header.type == IPC_JOB && m->job.psk.len > SECRET_MAX) ||
 	    (m->header.type == IPC_KEY && m->key.psk.len > SECRET_MAX) ||
-	    (m->header.type == IPC_SETTINGS && m->settings.loglevel > 9) ||
+	    (m->header.type == IPC_BIRTH &&
+	     (m->birth.loglevel > 9 || strlen(m->birth.version) >= VERSION_SIZE)) ||
+	    (m->header.type == IPC_BORN && strlen(m->born.version) >= VERSION_SIZE) ||
 	    (reader == IPC_WORKER) != (m->header.type == IPC_JOB || m->header.type == IPC_KEY ||
-				       m->header.type == IPC_SETTINGS))
+				       m->header.type == IPC_BIRTH || m->header.type == IPC_DROP ||
+				       m->header.type == IPC_RING))
 		abort();
 }
 
@@ -43,12 +47,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	reader = *data++ & 1 ? IPC_WORKER : IPC_BROKER;
 	size--;
-	if (reader == IPC_BROKER && send(fd[0], data, size, MSG_DONTWAIT) >= 0) {
-		pid_t pid;
+	if (send(fd[0], data, size, MSG_DONTWAIT) >= 0) {
+		struct ipc_sender sender = {.pidfd = -1};
 
 		ipc_want_sender(fd[1], true);
-		ipc_receive_born(fd[1], &pid);
+		if (reader == IPC_BROKER)
+			ipc_receive_from(fd[1], &m, &sender, &why);
+		else
+			ipc_receive_birth(fd[1], &m, &why);
 		ipc_want_sender(fd[1], false);
+		if (sender.pidfd >= 0)
+			close(sender.pidfd);
 	}
 	if (send(fd[0], data, size, MSG_DONTWAIT) < 0)
 		return 0;

@@ -70,7 +70,7 @@ static void ipc(const char *name, uint32_t type, size_t len)
 		uint8_t reader;
 		union ipc_message m;
 	} __attribute__((packed))
-	seed = {.reader = type == IPC_JOB || type == IPC_KEY || type == IPC_SETTINGS};
+	seed = {.reader = type == IPC_JOB || type == IPC_KEY || type == IPC_BIRTH};
 
 	seed.m.header.type = type;
 	seed.m.header.job = 1;
@@ -78,6 +78,10 @@ static void ipc(const char *name, uint32_t type, size_t len)
 		seed.m.job.side = HANDSHAKE_CLIENT;
 		seed.m.job.psk.len = 32;
 		strcpy(seed.m.job.identity, TLS13_IDENTITY);
+	}
+	if (type == IPC_BIRTH) {
+		seed.m.birth.role = IPC_ROLE_WORKER;
+		strcpy(seed.m.birth.version, "0.1.0");
 	}
 	save("ipc", name, &seed, 1 + len);
 }
@@ -142,7 +146,7 @@ int main(int argc, char **argv)
 	ipc("lookup", IPC_LOOKUP, sizeof(struct ipc_lookup));
 	ipc("done", IPC_DONE, sizeof(struct ipc_done));
 	ipc("log", IPC_LOG, sizeof(struct ipc_log));
-	ipc("settings", IPC_SETTINGS, sizeof(struct ipc_settings));
+	ipc("birth", IPC_BIRTH, sizeof(struct ipc_birth));
 	ipc("born", IPC_BORN, sizeof(struct ipc_born));
 	config("full", "[debug]\nloglevel=1\ntls=2\nnl=0\n[authenticate]\nkeyrings=.nvme;123\n"
 		       "psk.sha384_compat=true\n[tlshd]\nworkers=2\n");

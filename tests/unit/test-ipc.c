@@ -9,6 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -30,6 +33,10 @@ static union ipc_message message(uint32_t type)
 		m.log.priority = LOG_ERR;
 	if (type == IPC_DONE)
 		m.done.alert_sent = -1;
+	if (type == IPC_BIRTH) {
+		m.birth.role = IPC_ROLE_WORKER;
+		strcpy(m.birth.version, version_of_build());
+	}
 	return m;
 }
 
@@ -44,8 +51,10 @@ static const struct {
 	{IPC_LOOKUP, sizeof(struct ipc_lookup), IPC_BROKER},
 	{IPC_DONE, sizeof(struct ipc_done), IPC_BROKER},
 	{IPC_LOG, sizeof(struct ipc_log), IPC_BROKER},
-	{IPC_SETTINGS, sizeof(struct ipc_settings), IPC_WORKER},
+	{IPC_BIRTH, sizeof(struct ipc_birth), IPC_WORKER},
 	{IPC_BORN, sizeof(struct ipc_born), IPC_BROKER},
+	{IPC_DROP, sizeof(struct ipc_drop), IPC_WORKER},
+	{IPC_RING, sizeof(struct ipc_ring), IPC_WORKER},
 };
 
 static void each_message_passes_in_its_direction_and_length_only(void **state)
@@ -64,7 +73,7 @@ static void each_message_passes_in_its_direction_and_length_only(void **state)
 
 static void unknown_type_is_refused(void **state)
 {
-	const uint32_t bad[] = {0, IPC_BORN + 1, 1000, UINT32_MAX};
+	const uint32_t bad[] = {0, IPC_RING + 1, 1000, UINT32_MAX};
 
 	for (size_t i = 0; i < 4; i++) {
 		union ipc_message m = message(bad[i]);
@@ -118,12 +127,18 @@ static void fields_out_of_range_are_refused(void **state)
 	m = message(IPC_LOG);
 	memset(m.log.line, 'x', sizeof(m.log.line));
 	REFUSED(IPC_BROKER, log);
-	m = message(IPC_SETTINGS);
-	m.settings.loglevel = 10;
-	REFUSED(IPC_WORKER, settings);
-	m = message(IPC_SETTINGS);
-	m.settings.sha384_compat = 2;
-	REFUSED(IPC_WORKER, settings);
+	m = message(IPC_BIRTH);
+	m.birth.loglevel = 10;
+	REFUSED(IPC_WORKER, birth);
+	m = message(IPC_BIRTH);
+	m.birth.sha384_compat = 2;
+	REFUSED(IPC_WORKER, birth);
+	m = message(IPC_BIRTH);
+	m.birth.role = IPC_ROLE_WORKER + 1;
+	REFUSED(IPC_WORKER, birth);
+	m = message(IPC_BORN);
+	memset(m.born.version, 'x', sizeof(m.born.version));
+	REFUSED(IPC_BROKER, born);
 }
 
 static void job_travels_with_its_socket(void **state)
@@ -206,49 +221,148 @@ static void message_longer_than_any_is_refused(void **state)
 	close(worker);
 }
 
-/* A child of user @uid says @type. Return: what the broker's end makes of it, and the child. */
-static int hear(uint32_t type, uid_t uid, pid_t *child, pid_t *pid)
+/* As many as are open, and no more: what comes with a message finds no place. */
+static void fill_the_table(struct rlimit *before)
+{
+	struct rlimit full;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+	full = *before;
+	full.rlim_cur = (rlim_t)lowest_free();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+}
+
+static void job_for_whose_socket_there_is_no_room_still_arrives(void **state)
+{
+	union ipc_message m = message(IPC_JOB), got;
+	const char *why = NULL;
+	int broker, worker, fd;
+	struct rlimit before;
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	assert_int_equal(ipc_send(broker, &m, 0, false), 0);
+	fill_the_table(&before);
+	assert_int_equal(ipc_receive(worker, IPC_WORKER, &got, &fd, &why), 0);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(fd, -1);
+	assert_int_equal(got.header.job, m.header.job);
+	close(broker);
+	close(worker);
+}
+
+static void worker_is_told_of_another_build(void **state)
+{
+	union ipc_message m = message(IPC_BIRTH), got;
+	static unsigned char longer[sizeof(m) + 100];
+	const char *why = NULL;
+	int broker, worker;
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	assert_int_equal(ipc_send(broker, &m, -1, false), 0);
+	assert_int_equal(ipc_receive_birth(worker, &got, &why), 0);
+	strcpy(m.birth.version, "99.0");
+	assert_int_equal(ipc_send(broker, &m, -1, false), 0);
+	assert_int_equal(ipc_receive_birth(worker, &got, &why), -ESTALE);
+	assert_string_equal(got.birth.version, "99.0");
+	/* shorter or longer than ours, up to the version it is understood */
+	assert_true(send(broker, &m, offsetof(struct ipc_birth, role), 0) > 0);
+	assert_int_equal(ipc_receive_birth(worker, &got, &why), -ESTALE);
+	memcpy(longer, &m, sizeof(m));
+	assert_true(send(broker, longer, sizeof(longer), 0) > 0);
+	assert_int_equal(ipc_receive_birth(worker, &got, &why), -ESTALE);
+	assert_true(send(broker, &m, offsetof(struct ipc_birth, role) - 1, 0) > 0);
+	assert_int_equal(ipc_receive_birth(worker, &got, &why), -EBADMSG);
+	/* another message than a first one */
+	m = message(IPC_DROP);
+	assert_int_equal(ipc_send(broker, &m, -1, false), 0);
+	assert_int_equal(ipc_receive_birth(worker, &got, &why), -EBADMSG);
+	close(broker);
+	close(worker);
+}
+
+/* A child of user @uid says @type. Return: what the broker's end makes of it. */
+static int hear(uint32_t type, uid_t uid, pid_t *child, struct ipc_sender *sender)
 {
 	union ipc_message m = message(type);
+	const char *why = NULL;
 	int broker, worker, r;
 
 	assert_int_equal(ipc_pair(&broker, &worker), 0);
 	ipc_want_sender(broker, true);
 	*child = fork();
 	if (*child == 0)
-		_exit(setresuid(uid, uid, uid) < 0 || ipc_send(worker, &m, -1, false) < 0);
+		_exit(setresuid(uid, uid, uid) < 0 || ipc_send(worker, &m, -1, false) < 0 ||
+		      pause());
 	close(worker);
-	assert_int_equal(waitpid(*child, &r, 0), *child);
-	assert_int_equal(r, 0);
-	r = ipc_receive_born(broker, pid);
+	assert_int_equal(poll(&(struct pollfd){.fd = broker, .events = POLLIN}, 1, 60000), 1);
+	*sender = (struct ipc_sender){.pidfd = -1};
+	r = ipc_receive_from(broker, &m, sender, &why);
 	close(broker);
 	return r;
+}
+
+static void end_child(pid_t child)
+{
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 static void worker_is_known_by_the_kernels_word(void **state)
 {
 	uid_t somebody = geteuid() == 0 ? 65534 : geteuid();
-	pid_t child, pid = 0;
+	struct ipc_sender sender;
+	pid_t child;
 
-	assert_int_equal(hear(IPC_BORN, somebody, &child, &pid), 0);
-	assert_int_equal(pid, child);
-	assert_int_equal(hear(IPC_RAN, somebody, &child, &pid), -EBADMSG);
-	if (geteuid() == 0)
-		assert_int_equal(hear(IPC_BORN, 0, &child, &pid), -EBADMSG);
+	assert_int_equal(hear(IPC_BORN, somebody, &child, &sender), 0);
+	assert_int_equal(sender.pid, child);
+	assert_int_equal(sender.uid, somebody);
+	/* and the pidfd is its own */
+	assert_int_equal(poll(&(struct pollfd){.fd = sender.pidfd, .events = POLLIN}, 1, 0), 0);
+	end_child(child);
+	assert_int_equal(poll(&(struct pollfd){.fd = sender.pidfd, .events = POLLIN}, 1, 60000), 1);
+	close(sender.pidfd);
+	assert_int_equal(hear(IPC_KEY, somebody, &child, &sender), -EBADMSG);
+	end_child(child);
+}
+
+static void worker_that_cannot_be_watched_is_not_taken(void **state)
+{
+	union ipc_message m = message(IPC_BORN), got;
+	struct ipc_sender sender;
+	const char *why = NULL;
+	struct rlimit before;
+	int broker, worker;
+
+	assert_int_equal(ipc_pair(&broker, &worker), 0);
+	ipc_want_sender(broker, true);
+	assert_int_equal(ipc_send(worker, &m, -1, false), 0);
+	fill_the_table(&before);
+	assert_int_equal(ipc_receive_from(broker, &got, &sender, &why), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &before);
+	close(broker);
+	close(worker);
 }
 
 static void worker_that_is_never_born_is_a_closed_socket(void **state)
 {
+	struct ipc_sender sender;
+	union ipc_message m;
+	const char *why = NULL;
 	int broker, worker;
-	pid_t pid;
 
 	assert_int_equal(ipc_ring("/nonexistent/worker"), -ENOENT);
 	assert_int_equal(ipc_pair(&broker, &worker), 0);
 	ipc_want_sender(broker, true);
-	assert_int_equal(ipc_receive_born(broker, &pid), -EAGAIN);
+	assert_int_equal(ipc_receive_from(broker, &m, &sender, &why), -EAGAIN);
 	close(worker);
-	assert_int_equal(ipc_receive_born(broker, &pid), -EPIPE);
+	assert_int_equal(ipc_receive_from(broker, &m, &sender, &why), -EPIPE);
 	close(broker);
+}
+
+static void builds_have_names(void **state)
+{
+	assert_true(g_str_has_prefix(version_of_build(), PROJECT_VERSION));
+	assert_true(strlen(version_of_build()) > strlen(PROJECT_VERSION));
 }
 
 int main(void)
@@ -260,6 +374,10 @@ int main(void)
 		cmocka_unit_test(job_travels_with_its_socket),
 		cmocka_unit_test(descriptors_nobody_asked_for_are_closed),
 		cmocka_unit_test(message_longer_than_any_is_refused),
+		cmocka_unit_test(job_for_whose_socket_there_is_no_room_still_arrives),
+		cmocka_unit_test(worker_is_told_of_another_build),
+		cmocka_unit_test(worker_that_cannot_be_watched_is_not_taken),
+		cmocka_unit_test(builds_have_names),
 		cmocka_unit_test(worker_is_known_by_the_kernels_word),
 		cmocka_unit_test(worker_that_is_never_born_is_a_closed_socket),
 	};

@@ -104,6 +104,7 @@ start_tlshd() {
 	pid=$!
 	echo $pid >"$SCENARIO_DIR/$name.pid"
 	wait_for 20 listens "$pid" || { cat "$SCENARIO_DIR/$name.log" >&2; fail "$name did not begin to listen"; }
+	[[ $TLSHD != ours ]] || wait_for 30 has_workers "$name" "$(sed -nE 's/^workers=//p' "$config")" || fail "$name has no workers"
 }
 
 # start_unit NAME CONFIG NETNS: the unit as it is, but for where its files are; one that has another

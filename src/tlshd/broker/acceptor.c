@@ -3,6 +3,7 @@
 #include "tlshd/broker/acceptor.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -24,8 +25,14 @@
  */
 #define DESCRIPTORS_KEPT (32 + 4 * 64)
 
+/* How soon after its last ACCEPT the acceptor's thread tells that it has slept. */
+#define NAP_MS 2
+
 /* Sockets of requests that are open, taken by either thread. */
 static atomic_uint held;
+
+/* How often the acceptor's thread had slept when it last looked. */
+static atomic_long acceptor_sleeps;
 
 struct acceptor {
 	pthread_t thread;
@@ -37,11 +44,26 @@ struct acceptor {
 	int stop; /* eventfd: the thread is to end */
 	sd_event_source *source;
 	void (*taken)(void *ctx, const struct accepted *);
-	void (*emptied)(void *ctx);
 	void *ctx;
 };
 
-static bool has_room(void)
+/* For the handlers around a fork(), which have no argument. */
+static struct acceptor *only;
+
+/* Of this thread: how often it gave up the CPU because it had to wait. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? LONG_MAX : usage.ru_nvcsw;
+}
+
+bool accept_has_slept(const struct accept_mark *mark)
+{
+	return (mark->second ? atomic_load(&acceptor_sleeps) : sleeps()) > mark->sleeps;
+}
+
+bool accept_has_room(void)
 {
 	struct rlimit limit;
 
@@ -57,12 +79,12 @@ void accept_close(int sockfd)
 }
 
 /* Return: false when the kernel has none. */
-static bool accept_one(struct upcall *h, bool *used, struct accepted *out)
+static bool accept_one(struct upcall *h, bool second, bool *used, struct accepted *out)
 {
 	out->why = NULL;
 	out->keyring = 0;
 	out->error = -EMFILE;
-	if (!has_room())
+	if (!accept_has_room())
 		return true;
 	if (*used)
 		*used = keyring_process_clear() < 0;
@@ -70,27 +92,28 @@ static bool accept_one(struct upcall *h, bool *used, struct accepted *out)
 	if (out->error == -EAGAIN)
 		return false;
 	*used = true;
-	if (out->error == 0) {
+	out->mark = (struct accept_mark){second, sleeps()};
+	if ((out->error == 0 || out->error == -EBADMSG) && out->req.sockfd >= 0) {
 		held++;
+		peer_note(&out->peer, out->req.sockfd);
+	}
+	if (out->error == 0) {
 		out->keyring = out->req.keyring;
 		if (out->keyring)
 			*used = false; /* nobody will ask our process keyring */
 		else
 			out->keyring = keyring_process_only();
-	} else if (out->error == -EBADMSG && out->req.sockfd >= 0) {
-		upcall_done(h, out->req.sockfd, EPROTO, 0);
-		close(out->req.sockfd);
 	}
 	return true;
 }
 
-void accept_all(struct upcall *h, bool *used, void (*taken)(void *ctx, const struct accepted *),
-		void *ctx)
+void accept_all(struct upcall *h, bool second, bool *used,
+		void (*taken)(void *ctx, const struct accepted *), void *ctx)
 {
 	struct accepted one;
 	unsigned int errors = 0;
 
-	while (errors < ERRORS_MAX && accept_one(h, used, &one)) {
+	while (errors < ERRORS_MAX && accept_one(h, second, used, &one)) {
 		errors = one.error ? errors + 1 : 0;
 		taken(ctx, &one);
 		if (one.error == -EMFILE)
@@ -105,11 +128,16 @@ static void queue(void *ctx, const struct accepted *one)
 	g_async_queue_push(a->queue, g_memdup2(one, sizeof(*one)));
 }
 
+/*
+ * After requests it waits for a moment first, to tell that it has slept: whoever waits for that does
+ * so in the loop, and cannot ask a thread that is asleep.
+ */
 static void *run(void *ctx)
 {
 	struct acceptor *a = ctx;
 	struct epoll_event event;
 	bool used = true;
+	int timeout = -1;
 
 	prctl(PR_SET_NAME, "tlshd-accept");
 	priority_join();
@@ -118,16 +146,20 @@ static void *run(void *ctx)
 		int n;
 
 		pthread_mutex_unlock(&a->working);
-		n = epoll_wait(a->waiting, &event, 1, -1);
+		n = epoll_wait(a->waiting, &event, 1, timeout);
 		pthread_mutex_lock(&a->working);
+		atomic_store(&acceptor_sleeps, sleeps());
+		timeout = -1;
 		if (n < 1)
 			continue;
 		if (event.data.fd == a->stop)
 			break;
 		upcall_ready(a->kernel);
-		accept_all(a->kernel, &used, queue, a);
-		if (g_async_queue_length(a->queue) > 0)
+		accept_all(a->kernel, true, &used, queue, a);
+		if (g_async_queue_length(a->queue) > 0) {
 			eventfd_write(a->wake, 1);
+			timeout = NAP_MS;
+		}
 	}
 	pthread_mutex_unlock(&a->working);
 	priority_leave();
@@ -145,8 +177,19 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events, void *userd
 		a->taken(a->ctx, one);
 		g_free(one);
 	}
-	a->emptied(a->ctx);
 	return 0;
+}
+
+static void before_fork(void)
+{
+	if (only)
+		pthread_mutex_lock(&only->working);
+}
+
+static void after_fork(void)
+{
+	if (only)
+		pthread_mutex_unlock(&only->working);
 }
 
 static void acceptor_free(struct acceptor *a)
@@ -182,16 +225,15 @@ static int open_descriptors(struct acceptor *a)
 }
 
 int acceptor_start(struct acceptor **out, sd_event *event, struct upcall *kernel,
-		   void (*taken)(void *ctx, const struct accepted *), void (*emptied)(void *ctx),
-		   void *ctx)
+		   void (*taken)(void *ctx, const struct accepted *), void *ctx)
 {
+	static bool watches_forks;
 	struct acceptor *a = g_new0(struct acceptor, 1);
 	sigset_t all, before;
 	int r;
 
 	a->kernel = kernel;
 	a->taken = taken;
-	a->emptied = emptied;
 	a->ctx = ctx;
 	a->queue = g_async_queue_new_full(g_free);
 	a->waiting = a->wake = a->stop = -1;
@@ -211,7 +253,9 @@ int acceptor_start(struct acceptor **out, sd_event *event, struct upcall *kernel
 		acceptor_free(a);
 		return r;
 	}
-	*out = a;
+	if (!watches_forks)
+		watches_forks = pthread_atfork(before_fork, after_fork, NULL) == 0;
+	*out = only = a;
 	return 0;
 }
 
@@ -221,18 +265,8 @@ void acceptor_stop(struct acceptor *a)
 		return;
 	eventfd_write(a->stop, 1);
 	pthread_join(a->thread, NULL);
+	atomic_store(&acceptor_sleeps, LONG_MAX); /* with the thread */
+	only = NULL;
 	on_wake(a->source, a->wake, 0, a);
 	acceptor_free(a);
-}
-
-void acceptor_pause(struct acceptor *a)
-{
-	if (a)
-		pthread_mutex_lock(&a->working);
-}
-
-void acceptor_resume(struct acceptor *a)
-{
-	if (a)
-		pthread_mutex_unlock(&a->working);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The broker: holds the keys and the kernel, and never reads a byte that a peer sent. */
-#include "tlshd/broker/broker-state.h"
+#include "tlshd/broker/broker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,214 +8,99 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
 
 #include "common/log.h"
-#include "common/secret.h"
+#include "netlink/upcall.h"
+#include "tlshd/broker/intake.h"
+#include "tlshd/broker/job.h"
+#include "tlshd/broker/keys.h"
+#include "tlshd/broker/pool.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/sandbox.h"
 
-/* Sockets taken out of the waiting set before the loop looks at the kernel again. */
-#define WAKE_BATCH 2
-/* The next look for a free descriptor, if none of ours becomes free before: the limit may be raised. */
-#define FULL_USEC (100 * UINT64_C(1000))
-/* The log hears of it once in this time, however long it lasts. */
-#define FULL_LOG_USEC (10 * G_USEC_PER_SEC)
+struct broker {
+	const struct broker_options *options;
+	config *settings;
+	sd_event *event;
+	int all; /* epoll set of the kernel and the event loop */
+	struct upcall *kernel;
+	struct keys *keys;
+	struct jobs *jobs;
+	struct intake *intake;
+	struct pool *pool;
+	bool ready; /* said so: the first worker has been born */
+	bool stopping;
+	int result; /* what broker_run() returns after a stop */
+};
 
-/* ---- requests ---- */
+/* ---- work ---- */
 
-/* The key of a client: the first of those the kernel names that is there. */
-static int choose_client_key(struct broker *b, struct job *j, const struct upcall_request *req)
+/* The deadline of a job has passed. */
+static void on_late(void *ctx, struct job *j)
 {
-	int r = -ENOKEY;
-
-	for (size_t i = 0; i < req->n_peers; i++) {
-		g_autofree char *identity = NULL;
-
-		r = keys_identity(b->keys, req->peers[i], &identity);
-		if (r == 0 && strlen(identity) > IDENTITY_MAX)
-			r = -EMSGSIZE;
-		if (r < 0)
-			continue;
-		j->key = req->peers[i];
-		j->identity = g_steal_pointer(&identity);
-		return 0;
-	}
-	return r;
-}
-
-static void start_client(struct broker *b, struct job *j, const struct upcall_request *req)
-{
-	int r;
-
-	job_note_peer(j);
-	r = choose_client_key(b, j, req);
-
-	if (r < 0) {
-		job_fail(b, j,
-			 !req->n_peers		    ? CAUSE_NO_KEY_NAMED
-			 : keys_status(r) == ENOKEY ? CAUSE_NAMED_KEY_MISSING
-						    : CAUSE_NAMED_KEY_UNREADABLE,
-			 req->n_peers ? key_strerror(r) : NULL);
-		return;
-	}
-	job_make_ready(b, j);
-}
-
-/* The kernel speaks once of what it has queued. */
-static void wait_for_room(struct broker *b)
-{
-	uint64_t now = (uint64_t)g_get_monotonic_time();
-
-	b->full = true;
-	sd_event_source_set_time_relative(b->room, FULL_USEC);
-	sd_event_source_set_enabled(b->room, SD_EVENT_ONESHOT);
-	if (b->full_at && now - b->full_at < FULL_LOG_USEC)
-		return;
-	b->full_at = now;
-	log_error("no descriptor is left for more than the %u handshakes in flight: others wait in the kernel, which drops those it has no room for; raise LimitNOFILE= or ulimit -n",
-		  g_hash_table_size(b->jobs));
-}
-
-/* All that takes time waits until the kernel's queue is empty. */
-static void take_request(void *ctx, const struct accepted *one)
-{
-	const struct upcall_request *req = &one->req;
 	struct broker *b = ctx;
-	struct job *j;
 
-	if (one->error) {
-		if (one->error == -EMFILE)
-			wait_for_room(b);
-		else if (one->why)
-			log_error("the kernel's request is refused: %s", one->why);
-		else
-			log_error("ACCEPT failed: %s", g_strerror(-one->error));
-		return;
-	}
-	j = job_new(b, req);
-	j->keyring = one->keyring;
-	if (req->auth != HANDSHAKE_PSK) {
-		job_fail(b, j, CAUSE_UNSUPPORTED_AUTH,
-			 req->auth == HANDSHAKE_X509 ? "x.509" : "no authentication");
-		return;
-	}
-	keys_use_keyring(b->keys, j->keyring);
-	if (j->side == HANDSHAKE_CLIENT)
-		start_client(b, j, req);
-}
-
-/* Takes every request that the kernel has. */
-static void drain(struct broker *b)
-{
-	accept_all(b->kernel, &b->process_keyring_used, take_request, b);
-}
-
-static void on_kernel(struct broker *b)
-{
-	int r = upcall_ready(b->kernel);
-
-	if (r == 0)
-		return;
-	if (r == -ENOBUFS)
-		log_debug(1, "netlink: READYs were lost, which costs nothing");
-	else if (r < 0)
-		log_error("netlink: %s", g_strerror(-r));
+	if (j->state == JOB_NEW || j->state == JOB_WAITING)
+		job_fail(j, CAUSE_SILENT_PEER, NULL);
 	else
-		log_debug(6, "netlink: %d READY", r);
-	drain(b);
-	stats_notify(&b->stats, g_hash_table_size(b->jobs));
+		pool_late(b->pool, j);
 }
 
-void broker_go_on(struct broker *b)
+/* For a request for which there is no descriptor: strangers that are silent go first. */
+static void make_room(struct broker *b)
 {
-	while (pool_go_on(b))
-		if (!b->stopping)
-			on_kernel(b);
+	struct job *silent = jobs_crowded_out(b->jobs, jobs_waiting(b->jobs));
+
+	if (silent)
+		job_fail(silent, CAUSE_CROWDED_OUT, NULL);
+	else
+		pool_make_room(b->pool);
 }
 
-static void on_accepted(void *ctx)
+/* One piece of the work that callbacks have left to the loop. Return: was there one? */
+static bool work(struct broker *b)
 {
-	broker_go_on(ctx);
-}
-
-static int on_room(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct broker *b = userdata;
-
-	b->full = false;
-	drain(b);
-	broker_go_on(b);
-	return 0;
-}
-
-static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-	struct broker *b = userdata;
-	struct epoll_event event[WAKE_BATCH];
-	int n = epoll_wait(b->waiting, event, WAKE_BATCH, 0);
-
-	for (int i = 0; i < n; i++) {
-		struct job *j = g_hash_table_lookup(b->jobs, GUINT_TO_POINTER(event[i].data.u32));
-
-		if (!j || j->state != JOB_WAITING)
-			continue;
-		job_make_ready(b, j);
-	}
-	broker_go_on(b);
-	return 0;
-}
-
-static void on_deadline(void *owner)
-{
-	struct job *j = owner;
-	struct broker *b = j->broker;
-
-	switch (j->state) {
-	case JOB_NEW:
-	case JOB_WAITING:
-		job_fail(b, j, CAUSE_SILENT_PEER, NULL);
-		break;
-	case JOB_READY:
-		job_fail(b, j, CAUSE_NO_ROOM, NULL);
-		break;
-	case JOB_RUNNING:
-		worker_late(j);
-		break;
-	case JOB_ENDED: /* not in this list */
-		break;
-	}
-	broker_go_on(b);
-}
-
-static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	pool_spawn(userdata);
-	broker_go_on(userdata);
-	return 0;
+	if (intake_wants_room(b->intake))
+		make_room(b);
+	return intake_work(b->intake) || pool_work(b->pool);
 }
 
 /* ---- signals ---- */
+
+static void stop(struct broker *b)
+{
+	sd_notify(0, "STOPPING=1");
+	b->stopping = true;
+	pool_stop(b->pool);
+	intake_close(b->intake);
+	log_info("stopping; %u handshakes in flight are finished first", jobs_count(b->jobs));
+}
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct broker *b = userdata;
 
 	if (b->stopping) {
-		log_warning("stopping at once; %u handshakes fail", g_hash_table_size(b->jobs));
+		log_warning("stopping at once; %u handshakes fail", jobs_count(b->jobs));
 		return sd_event_exit(b->event, 0);
 	}
-	sd_notify(0, "STOPPING=1");
-	acceptor_stop(g_steal_pointer(&b->acceptor));
-	upcall_leave(b->kernel);
-	/* What the kernel queued before we left counts on us. */
-	drain(b);
-	b->stopping = true;
-	broker_go_on(b);
-	log_info("stopping; %u handshakes in flight are finished first",
-		 g_hash_table_size(b->jobs));
-	jobs_stop_when_done(b);
+	stop(b);
 	return 0;
+}
+
+/* A worker of systemd's runs what is installed now; we run what was when we were started. */
+static void on_upgraded(void *ctx, const char *build)
+{
+	struct broker *b = ctx;
+
+	if (b->stopping)
+		return;
+	log_warning("tlshd was upgraded: this is %s, a new worker is %s; tlshd ends and is to be started again, which systemd does",
+		    version_of_build(), build);
+	b->result = -ESTALE;
+	stop(b);
 }
 
 static void apply_log_level(const config *settings)
@@ -229,6 +114,13 @@ static void notify_reloading(void)
 		   (uint64_t)g_get_monotonic_time());
 }
 
+/* Before the first worker is born we are not ready, whatever has been reloaded. */
+static void notify_reloaded(const struct broker *b)
+{
+	if (b->ready)
+		sd_notify(0, "READY=1");
+}
+
 /* Starts workers on the new configuration; the old ones finish what they have and end. */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
@@ -238,12 +130,13 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 
 	if (b->stopping)
 		return 0;
-	notify_reloading();
+	if (b->ready)
+		notify_reloading();
 	fresh = config_load(b->options->config_path, &error);
 	if (!fresh) {
 		log_error("the new configuration is refused, the old one stays: %s",
 			  error->message);
-		sd_notify(0, "READY=1");
+		notify_reloaded(b);
 		return 0;
 	}
 	config_free(b->settings);
@@ -251,12 +144,10 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	apply_log_level(b->settings);
 	keys_configure(b->keys, b->settings->keyrings);
 	tls_module_need(-1);
-	pool_retire(b);
-	pool_spawn(b);
-	broker_go_on(b);
+	pool_configure(b->pool, b->settings);
 	log_info("configuration read again%s%s", fresh->path ? ": " : "",
 		 fresh->path ? fresh->path : "");
-	sd_notify(0, "READY=1");
+	notify_reloaded(b);
 	return 0;
 }
 
@@ -299,36 +190,60 @@ static int wait_for_all(struct broker *b)
 	return 0;
 }
 
-/* The kernel's queue is short: it goes before everything else. */
+/* systemd is told when a handshake can be run. */
+static void notify_ready(struct broker *b)
+{
+	if (b->ready || !pool_size(b->pool))
+		return;
+	b->ready = true;
+	log_info("ready, with %u workers%s%s", pool_wanted(b->pool),
+		 b->settings->path ? ", configured by " : "",
+		 b->settings->path ? b->settings->path : "");
+	sd_notify(0, "READY=1");
+}
+
+/*
+ * Wait; take what the kernel has; dispatch one source; then the work that was noted, piece by piece.
+ * The kernel's queue is short, so it comes before each of these.
+ */
+static int turn(struct broker *b)
+{
+	struct epoll_event event[2];
+	int pending = sd_event_prepare(b->event);
+	int r = pending, n;
+
+	if (r < 0)
+		return r;
+	n = epoll_wait(b->all, event, G_N_ELEMENTS(event), pending ? 0 : -1);
+	for (int i = 0; i < n; i++)
+		if (event[i].data.u32)
+			intake_look(b->intake);
+	if (!pending)
+		r = sd_event_wait(b->event, 0);
+	if (r > 0)
+		r = sd_event_dispatch(b->event);
+	if (r < 0)
+		return r;
+	while (work(b))
+		intake_look(b->intake);
+	notify_ready(b);
+	return 0;
+}
+
 static int run_loop(struct broker *b)
 {
-	while (sd_event_get_state(b->event) != SD_EVENT_FINISHED) {
-		struct epoll_event event[2];
-		int pending = sd_event_prepare(b->event);
-		int r = pending, n;
+	int r = 0;
 
-		if (r < 0)
-			return r;
-		n = epoll_wait(b->all, event, G_N_ELEMENTS(event), pending ? 0 : -1);
-		for (int i = 0; i < n; i++)
-			if (event[i].data.u32 && !b->stopping) {
-				on_kernel(b);
-				broker_go_on(b);
-			}
-		if (!pending)
-			r = sd_event_wait(b->event, 0);
-		if (r > 0)
-			r = sd_event_dispatch(b->event);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	intake_drain(b->intake); /* what was queued before we said that we are there */
+	while (r >= 0 && sd_event_get_state(b->event) != SD_EVENT_FINISHED &&
+	       !(b->stopping && !jobs_count(b->jobs)))
+		r = turn(b);
+	return r;
 }
 
 static int open_loop(struct broker *b)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
-	sd_event_source *wake = NULL;
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 	sigset_t block;
 	int r;
 
@@ -349,31 +264,31 @@ static int open_loop(struct broker *b)
 	if (r >= 0)
 		r = wait_for_all(b);
 	if (r >= 0)
-		r = sd_event_add_io(b->event, &wake, b->waiting, EPOLLIN, on_first_byte, b);
-	if (r >= 0) {
-		sd_event_source_set_floating(wake, true);
-		sd_event_source_unref(wake);
-		r = deadlines_init(&b->deadlines, b->event, on_deadline);
-	}
-	if (r >= 0)
-		r = deadlines_init(&b->settling, b->event, job_settled);
-	if (r >= 0)
-		r = deadlines_init(&b->patience, b->event, worker_mute);
-	if (r >= 0)
-		r = sd_event_add_time(b->event, &b->respawn, CLOCK_MONOTONIC, UINT64_MAX, 0,
-				      on_respawn, b);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(b->respawn, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_time(b->event, &b->room, CLOCK_MONOTONIC, UINT64_MAX, 0, on_room,
-				      b);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(b->room, SD_EVENT_OFF);
-	if (r >= 0)
 		r = priority_watch(b->event, PRIORITY_PAUSE_USEC);
 	if (r >= 0)
 		r = sd_event_set_watchdog(b->event, true);
 	return r < 0 ? fatal("event loop", r) : 0;
+}
+
+static int open_rooms(struct broker *b)
+{
+	const struct broker_options *o = b->options;
+	struct pool_params params = {
+		.event = b->event,
+		.keys = b->keys,
+		.plan = {o->fork_workers, o->worker_uid, o->worker_gid},
+		.limits = pool_limits,
+		.upgraded = on_upgraded,
+		.ctx = b,
+	};
+	int r = jobs_new(&b->jobs, b->event, b->kernel, on_late, b);
+
+	params.jobs = b->jobs;
+	if (r >= 0)
+		r = pool_new(&b->pool, &params);
+	if (r >= 0)
+		r = intake_new(&b->intake, b->event, b->kernel, b->jobs, b->keys);
+	return r < 0 ? fatal("jobs and workers", r) : 0;
 }
 
 static int start(struct broker *b)
@@ -382,15 +297,6 @@ static int start(struct broker *b)
 	int r;
 
 	apply_log_level(b->settings);
-	b->jobs = g_hash_table_new(NULL, NULL);
-	b->workers = g_ptr_array_new();
-	b->secret_message = secret_pages_new(sizeof(*b->secret_message));
-	if (!b->secret_message)
-		return fatal("memory for keys", -errno);
-	b->waiting = epoll_create1(EPOLL_CLOEXEC);
-	if (b->waiting < 0)
-		return fatal("epoll", -errno);
-	b->habits = habits_new();
 	r = keys_open(&b->keys, "psk", b->settings->keyrings);
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
@@ -398,61 +304,42 @@ static int start(struct broker *b)
 	r = open_kernel(&b->kernel);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
 		r = upcall_open_second(&second, b->kernel);
-	if (r < 0)
-		return r;
-	r = open_loop(b);
-	if (r < 0)
-		return r;
-	r = sandbox_enter(&role_broker); /* before the first worker, that all are born alike */
+	if (r >= 0)
+		r = open_loop(b);
+	if (r >= 0)
+		r = open_rooms(b);
+	if (r >= 0)
+		r = sandbox_enter(&role_broker); /* before the first worker, that all are born alike */
 	if (r < 0)
 		return r;
 	if (second) { /* born in the sandbox, and before we use our process keyring */
-		r = acceptor_start(&b->acceptor, b->event, second, take_request, on_accepted, b);
+		r = intake_help(b->intake, second);
 		if (r < 0)
 			return fatal("a second thread for the kernel's queue", r);
 	}
-	pool_spawn(b);
-	if (!pool_size(b))
-		return fatal("no worker could be started", -EAGAIN);
+	pool_configure(b->pool, b->settings);
 	return 0;
 }
 
 static void end(struct broker *b)
 {
-	pool_close(b);
-	acceptor_stop(b->acceptor);
+	intake_free(b->intake);
+	jobs_free(b->jobs);
+	pool_free(b->pool);
 	upcall_close(b->kernel);
-	sd_event_source_disable_unref(b->respawn);
-	sd_event_source_disable_unref(b->room);
-	deadlines_clear(&b->deadlines);
-	deadlines_clear(&b->settling);
-	deadlines_clear(&b->patience);
 	sd_event_unref(b->event);
-	g_ptr_array_unref(b->workers);
-	g_hash_table_unref(b->jobs);
 	keys_close(b->keys);
-	habits_free(b->habits);
-	secret_pages_free(b->secret_message, sizeof(*b->secret_message));
 	config_free(b->settings);
-	if (b->waiting >= 0)
-		close(b->waiting);
 	if (b->all >= 0)
 		close(b->all);
 }
 
 int broker_run(const struct broker_options *options)
 {
-	struct broker b = {
-		.options = options, .settings = options->settings, .waiting = -1, .all = -1};
+	struct broker b = {.options = options, .settings = options->settings, .all = -1};
 	int r = start(&b);
 
 	if (r >= 0) {
-		log_info("ready, with %u workers%s%s", pool_size(&b),
-			 b.settings->path ? ", configured by " : "",
-			 b.settings->path ? b.settings->path : "");
-		sd_notify(0, "READY=1");
-		drain(&b);
-		broker_go_on(&b);
 		r = run_loop(&b);
 		if (r < 0)
 			fatal("event loop", r);
@@ -460,5 +347,5 @@ int broker_run(const struct broker_options *options)
 			log_info("stopped");
 	}
 	end(&b);
-	return r;
+	return r < 0 ? r : b.result;
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A request of the kernel: how it waits, and how it ends. */
-#include "tlshd/broker/broker-state.h"
+/* The requests that the kernel waits for: ids, states, deadlines, and their one end. */
+#include "tlshd/broker/job.h"
 
 #include <errno.h>
 #include <malloc.h>
-#include <netdb.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,73 +12,128 @@
 #include <gnutls/gnutls.h>
 
 #include "common/log.h"
+#include "tlshd/broker/crowd.h"
+#include "tlshd/broker/stats.h"
+#include "tlshd/broker/tally.h"
 
 /* What a consumer grants that does not say: NVMe's own default. */
 #define DEFAULT_TIMEOUT_MS 10000
-/* What the target needs to arm its timer; see job_finish(). */
+#define MAX_TIMEOUT_MS (10 * 60 * 1000)
+/* A server's deadline is so much before the consumer's own. */
+#define MARGIN_PART 8
+#define MARGIN_USEC_MAX (2 * G_USEC_PER_SEC)
+/* What the target needs to arm its timer; see job_end(). */
 #define FAILURE_USEC (50 * UINT64_C(1000))
 #define SUCCESS_USEC (5 * UINT64_C(1000))
+/* The next look whether the accepting thread has slept. */
+#define SETTLE_USEC (2 * UINT64_C(1000))
 /* This many jobs leave a heap worth giving back, once all are done. */
 #define TRIM_FROM 512
-#define MAX_TIMEOUT_MS (10 * 60 * 1000)
+/* Sockets taken out of the waiting set before the loop looks at the kernel again. */
+#define WAKE_BATCH 2
 
-struct job *job_new(struct broker *b, const struct upcall_request *req)
+struct jobs {
+	struct upcall *kernel;
+	GHashTable *all; /* id to struct job */
+	uint32_t last_id;
+	guint untrimmed; /* jobs since the heap was last given back */
+	GQueue fresh, waiting, ready;
+	int first_bytes; /* epoll set of those that wait */
+	sd_event_source *first_byte;
+	struct deadlines deadlines; /* of all but the ended ones */
+	struct deadlines settling; /* when the kernel may be told of those */
+	struct crowd *crowd;
+	struct tally *tally;
+	sd_event_source *tally_timer;
+	struct stats stats;
+	void (*late)(void *ctx, struct job *j);
+	void *ctx;
+};
+
+static uint64_t now(void)
 {
+	return (uint64_t)g_get_monotonic_time();
+}
+
+const char *job_side(const struct job *j)
+{
+	return j->side == HANDSHAKE_CLIENT   ? "client"
+	       : j->side == HANDSHAKE_SERVER ? "server"
+					     : "unknown";
+}
+
+/* ---- states ---- */
+
+static void set_stranger(struct job *j, bool stranger)
+{
+	if (j->stranger == stranger)
+		return;
+	j->stranger = stranger;
+	if (stranger)
+		crowd_enter(j->all->crowd, peer_source(&j->peer));
+	else
+		crowd_leave(j->all->crowd, peer_source(&j->peer));
+}
+
+void job_move(struct job *j, enum job_state state, GQueue *queue)
+{
+	if (j->state == JOB_WAITING)
+		epoll_ctl(j->all->first_bytes, EPOLL_CTL_DEL, j->sockfd, NULL);
+	if (j->queue)
+		g_queue_unlink(j->queue, &j->link);
+	j->state = state;
+	j->queue = queue;
+	if (queue)
+		g_queue_push_tail_link(queue, &j->link);
+	if (state > JOB_BEGUN)
+		set_stranger(j, false);
+}
+
+static uint64_t deadline_of(const struct job *j, uint64_t timeout_usec)
+{
+	uint64_t margin = MIN(timeout_usec / MARGIN_PART, (uint64_t)MARGIN_USEC_MAX);
+
+	return j->start + timeout_usec - (j->side == HANDSHAKE_CLIENT ? 0 : margin);
+}
+
+struct job *job_new(struct jobs *js, const struct accepted *one)
+{
+	const struct upcall_request *req = &one->req;
 	struct job *j = g_new0(struct job, 1);
 	uint32_t timeout = req->timeout_ms ? MIN(req->timeout_ms, MAX_TIMEOUT_MS)
 					   : DEFAULT_TIMEOUT_MS;
 
 	do
-		j->id = ++b->last_id;
-	while (!j->id || g_hash_table_contains(b->jobs, GUINT_TO_POINTER(j->id)));
-	j->broker = b;
+		j->id = ++js->last_id;
+	while (!j->id || jobs_find(js, j->id));
+	j->all = js;
 	j->sockfd = req->sockfd;
 	j->side = req->side;
-	j->start = (uint64_t)g_get_monotonic_time();
-	j->deadline.at = j->start + timeout * UINT64_C(1000);
+	j->keyring = one->keyring;
+	j->n_named = req->n_peers;
+	memcpy(j->named, req->peers, sizeof(j->named));
+	j->mark = one->mark;
+	j->peer = one->peer;
+	j->start = now();
+	j->deadline.at = deadline_of(j, timeout * UINT64_C(1000));
 	j->deadline.owner = j;
 	j->link.data = j;
-	j->state = JOB_NEW;
-	g_queue_push_tail_link(&b->accepted, &j->link);
-	g_hash_table_insert(b->jobs, GUINT_TO_POINTER(j->id), j);
-	b->untrimmed++;
-	deadlines_add(&b->deadlines, &j->deadline);
+	job_move(j, JOB_NEW, &js->fresh);
+	set_stranger(j, j->side == HANDSHAKE_SERVER);
+	g_hash_table_insert(js->all, GUINT_TO_POINTER(j->id), j);
+	js->untrimmed++;
+	deadlines_add(&js->deadlines, &j->deadline);
 	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
-		  side_name(j->side), timeout, req->n_peers);
+		  job_side(j), timeout, req->n_peers);
 	return j;
 }
 
-/* Out of the set or queue that its state puts it in. */
-static void detach(struct broker *b, struct job *j)
+void job_make_ready(struct job *j)
 {
-	switch (j->state) {
-	case JOB_NEW:
-		g_queue_unlink(&b->accepted, &j->link);
-		break;
-	case JOB_WAITING:
-		epoll_ctl(b->waiting, EPOLL_CTL_DEL, j->sockfd, NULL);
-		break;
-	case JOB_READY:
-		g_queue_unlink(&b->ready, &j->link);
-		break;
-	case JOB_RUNNING:
-		g_queue_unlink(&j->worker->jobs, &j->link);
-		if (j->unrun)
-			j->worker->unrun--;
-		break;
-	case JOB_ENDED:
-		break;
-	}
+	job_move(j, JOB_READY, &j->all->ready);
 }
 
-void job_make_ready(struct broker *b, struct job *j)
-{
-	detach(b, j);
-	j->state = JOB_READY;
-	g_queue_push_tail_link(&b->ready, &j->link);
-}
-
-/* In a storm the ClientHello is mostly there before us: one call instead of three. */
+/* In a storm most ClientHellos have arrived by now: one call instead of three. */
 static bool has_first_byte(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
@@ -87,172 +141,322 @@ static bool has_first_byte(int fd)
 	return poll(&p, 1, 0) > 0;
 }
 
-void job_wait(struct broker *b, struct job *j)
+void job_wait(struct job *j)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = j->id};
 
-	job_note_peer(j);
 	if (has_first_byte(j->sockfd)) {
-		job_make_ready(b, j);
-	} else if (epoll_ctl(b->waiting, EPOLL_CTL_ADD, j->sockfd, &event) == 0) {
-		detach(b, j);
-		j->state = JOB_WAITING;
+		job_make_ready(j);
+	} else if (epoll_ctl(j->all->first_bytes, EPOLL_CTL_ADD, j->sockfd, &event) == 0) {
+		job_move(j, JOB_WAITING, &j->all->waiting);
 	} else {
 		log_warning("job %u: cannot wait for its first byte (%m), a worker does", j->id);
-		job_make_ready(b, j);
+		job_make_ready(j);
 	}
 }
 
-static char *peer_address(const union peer_address *peer)
+static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-	char host[64], port[16];
+	struct epoll_event event[WAKE_BATCH];
+	struct jobs *js = userdata;
+	int n = epoll_wait(js->first_bytes, event, WAKE_BATCH, 0);
 
-	if (getnameinfo(&peer->any, sizeof(*peer), host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV))
-		return g_strdup("a peer that is gone already");
-	return g_strdup_printf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	for (int i = 0; i < n; i++) {
+		struct job *j = jobs_find(js, event[i].data.u32);
+
+		if (j && j->state == JOB_WAITING)
+			job_make_ready(j);
+	}
+	return 0;
 }
 
-void job_note_peer(struct job *j)
+struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue)
 {
-	socklen_t len = sizeof(j->peer);
+	uint64_t old = now() - CROWD_USEC;
+	unsigned int most = 0, looked = 0;
+	struct job *victim = NULL;
 
-	if (getpeername(j->sockfd, &j->peer.any, &len) < 0)
-		j->peer.any.sa_family = AF_UNSPEC;
+	for (GList *l = queue->head; l && looked < CROWD_WINDOW; l = l->next, looked++) {
+		struct job *j = l->data;
+		unsigned int n;
+
+		if (j->start > old)
+			break;
+		n = j->stranger ? crowd_count(js->crowd, peer_source(&j->peer)) : 0;
+		if (n > most) {
+			most = n;
+			victim = j;
+		}
+	}
+	return victim;
 }
 
-const char *side_name(enum handshake_side side)
+/* ---- the end ---- */
+
+/* A flood of strangers' failures is summed up; who was given a key has a line in any case. */
+static bool has_line(struct job *j)
 {
-	return side == HANDSHAKE_CLIENT	  ? "client"
-	       : side == HANDSHAKE_SERVER ? "server"
-					  : "unknown";
+	struct jobs *js = j->all;
+
+	if (j->side != HANDSHAKE_SERVER || j->key)
+		return true;
+	if (!tally_has_some(js->tally)) {
+		sd_event_source_set_time_relative(js->tally_timer, G_USEC_PER_SEC);
+		sd_event_source_set_enabled(js->tally_timer, SD_EVENT_ONESHOT);
+	}
+	return tally_count(js->tally, &j->peer, j->outcome.cause);
+}
+
+static int on_tally(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct jobs *js = userdata;
+
+	tally_write(js->tally);
+	return 0;
+}
+
+static void append_failure(GString *line, const struct outcome *o)
+{
+	g_autofree char *detail = log_escape(o->detail, strlen(o->detail));
+
+	g_string_append_printf(line, "failed: %s%s%s", cause_info(o->cause)->sentence,
+			       *detail ? ": " : "", detail);
+	if (o->alert_sent >= 0) {
+		g_autofree char *alert = outcome_alert_name(o->alert_sent);
+
+		g_string_append_printf(line, "; alert %s sent", alert);
+	}
 }
 
 /* The one line of a handshake. */
-static void log_outcome(const struct job *j, const struct outcome *o)
+static void log_outcome(struct job *j)
 {
-	g_autofree char *peer = peer_address(&j->peer);
-	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity))
-						: NULL;
-	const struct cause_info *cause = cause_info(o->cause);
-	g_autoptr(GString) line = g_string_new(NULL);
+	const struct outcome *o = &j->outcome;
+	bool failed = o->cause != CAUSE_SUCCESS;
+	g_autoptr(GString) line = NULL;
+	g_autofree char *peer = NULL;
 
-	g_string_append_printf(line, "%s handshake with %s ", side_name(j->side), peer);
-	if (o->cause != CAUSE_SUCCESS) {
-		g_autofree char *detail = log_escape(o->detail, strlen(o->detail));
-
-		g_string_append_printf(line, "failed: %s%s%s", cause->sentence, *detail ? ": " : "",
-				       detail);
-		if (o->alert_sent >= 0) {
-			g_autofree char *alert = outcome_alert_name(o->alert_sent);
-
-			g_string_append_printf(line, "; alert %s sent", alert);
-		}
+	if (failed && !has_line(j))
+		return;
+	peer = peer_text(&j->peer);
+	line = g_string_new(NULL);
+	g_string_append_printf(line, "%s handshake with %s ", job_side(j), peer);
+	if (failed) {
+		append_failure(line, o);
 	} else {
 		const char *cipher = gnutls_cipher_get_name(o->cipher);
 
 		g_string_append_printf(line, "succeeded: cipher %s", cipher ? cipher : "unknown");
 	}
-	if (identity)
+	if (j->identity) {
+		g_autofree char *identity = log_escape(j->identity, strlen(j->identity));
+
 		g_string_append_printf(line, ", identity \"%s\"", identity);
+	}
 	if (j->key)
 		g_string_append_printf(line, ", key 0x%08x", (unsigned int)j->key);
-	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms",
-			       ((uint64_t)g_get_monotonic_time() - j->start) / 1000);
-	if (o->cause != CAUSE_SUCCESS)
-		g_string_append_printf(line, " [%s]", cause->id);
-	log_line(o->cause == CAUSE_SUCCESS ? LOG_INFO : LOG_WARNING, "%s", line->str);
+	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", (now() - j->start) / 1000);
+	if (failed)
+		g_string_append_printf(line, " [%s]", cause_info(o->cause)->id);
+	log_line(failed ? LOG_WARNING : LOG_INFO, "%s", line->str);
 }
 
-void jobs_stop_when_done(struct broker *b)
+static void forget(struct job *j)
 {
-	if (b->stopping && !g_hash_table_size(b->jobs))
-		sd_event_exit(b->event, 0);
-}
+	struct jobs *js = j->all;
 
-/* The kernel knows, and @j is gone. */
-static void forget(struct broker *b, struct job *j)
-{
-	g_hash_table_remove(b->jobs, GUINT_TO_POINTER(j->id));
+	g_hash_table_remove(js->all, GUINT_TO_POINTER(j->id));
 	accept_close(j->sockfd);
-	if (b->full)
-		sd_event_source_set_time(b->room, 0);
 	g_free(j->identity);
 	g_free(j);
-	if (!g_hash_table_size(b->jobs) && b->untrimmed >= TRIM_FROM) {
+	if (!jobs_count(js) && js->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
-		b->untrimmed = 0;
+		js->untrimmed = 0;
 	}
-	jobs_stop_when_done(b);
 }
 
-static int tell_kernel(struct broker *b, struct job *j, int status)
+static int tell_kernel(const struct job *j)
 {
-	int r = upcall_done(b->kernel, j->sockfd, status, status ? 0 : j->key);
+	int status = cause_info(j->outcome.cause)->status;
+	int r = upcall_done(j->all->kernel, j->sockfd, status, status ? 0 : j->key);
 
 	log_debug(2, "job %u: DONE with status %d: %s", j->id, status,
 		  r < 0 ? g_strerror(-r) : "taken");
 	return r;
 }
 
-static void succeed(struct broker *b, struct job *j)
+/* A success is in the log when the kernel has taken it; a failure has been there since it happened. */
+static void report(struct job *j)
 {
-	int r = tell_kernel(b, j, 0);
+	bool success = j->outcome.cause == CAUSE_SUCCESS;
+	int r = tell_kernel(j);
 
-	if (r == -EBUSY)
-		outcome_set(&j->outcome, CAUSE_GIVEN_UP, NULL);
-	else if (r < 0)
-		outcome_set(&j->outcome, CAUSE_DONE_REFUSED, "%s", g_strerror(-r));
-	log_outcome(j, &j->outcome);
-	stats_count(&b->stats, r == 0);
-	forget(b, j);
-}
-
-/* The kernel is told; a failure is in the log already. */
-static void report(struct broker *b, struct job *j)
-{
-	if (j->outcome.cause == CAUSE_SUCCESS) {
-		succeed(b, j);
-		return;
+	if (success) {
+		if (r == -EBUSY)
+			outcome_set(&j->outcome, CAUSE_GIVEN_UP, NULL);
+		else if (r < 0)
+			outcome_set(&j->outcome, CAUSE_DONE_REFUSED, "%s", g_strerror(-r));
+		log_outcome(j);
+		stats_count(&j->all->stats, r == 0);
 	}
-	tell_kernel(b, j, cause_info(j->outcome.cause)->status);
-	forget(b, j);
+	forget(j);
 }
 
-void job_settled(void *owner)
+static uint64_t settled_at(const struct job *j)
+{
+	return j->start + (j->outcome.cause == CAUSE_SUCCESS ? SUCCESS_USEC : FAILURE_USEC);
+}
+
+static bool is_settled(const struct job *j)
+{
+	return j->side == HANDSHAKE_CLIENT ||
+	       (now() >= settled_at(j) && accept_has_slept(&j->mark));
+}
+
+static void settle(void *owner)
 {
 	struct job *j = owner;
 
-	deadlines_remove(&j->broker->settling, &j->deadline);
-	report(j->broker, j);
+	if (is_settled(j)) {
+		report(j);
+		return;
+	}
+	j->deadline.at = MAX(settled_at(j), now() + SETTLE_USEC);
+	deadlines_add(&j->all->settling, &j->deadline);
 }
 
-void job_fail(struct broker *b, struct job *j, enum cause cause, const char *detail)
+void job_end(struct job *j, const struct outcome *o)
+{
+	job_move(j, JOB_ENDED, NULL);
+	j->worker = NULL;
+	deadlines_remove(&j->deadline);
+	j->outcome = *o;
+	if (o->cause != CAUSE_SUCCESS) {
+		log_outcome(j);
+		stats_count(&j->all->stats, false);
+	}
+	settle(j);
+}
+
+void job_fail(struct job *j, enum cause cause, const char *detail)
 {
 	struct outcome o = OUTCOME_INIT;
 
 	outcome_set(&o, cause, detail ? "%s" : NULL, detail);
-	job_finish(b, j, &o);
+	job_end(j, &o);
 }
 
-void job_finish(struct broker *b, struct job *j, const struct outcome *o)
+static void on_late(void *owner)
 {
-	bool failed = o->cause != CAUSE_SUCCESS;
-	uint64_t settled = j->start + (failed ? FAILURE_USEC : SUCCESS_USEC);
+	struct job *j = owner;
 
-	detach(b, j);
-	deadlines_remove(&b->deadlines, &j->deadline);
-	j->outcome = *o;
-	if (failed) {
-		log_outcome(j, o);
-		stats_count(&b->stats, false);
+	j->all->late(j->all->ctx, j);
+}
+
+/* ---- all of them ---- */
+
+unsigned int jobs_count(const struct jobs *js)
+{
+	return g_hash_table_size(js->all);
+}
+
+struct job *jobs_new_one(const struct jobs *js)
+{
+	return g_queue_peek_head((GQueue *)&js->fresh);
+}
+
+struct job *jobs_ready_one(const struct jobs *js)
+{
+	return g_queue_peek_head((GQueue *)&js->ready);
+}
+
+unsigned int jobs_ready_count(const struct jobs *js)
+{
+	return js->ready.length;
+}
+
+const GQueue *jobs_waiting(const struct jobs *js)
+{
+	return &js->waiting;
+}
+
+struct job *jobs_find(const struct jobs *js, uint32_t id)
+{
+	return g_hash_table_lookup(js->all, GUINT_TO_POINTER(id));
+}
+
+void jobs_notify(struct jobs *js)
+{
+	stats_notify(&js->stats, jobs_count(js));
+}
+
+int jobs_new(struct jobs **out, sd_event *event, struct upcall *kernel,
+	     void (*late)(void *ctx, struct job *j), void *ctx)
+{
+	struct jobs *js = g_new0(struct jobs, 1);
+	int r;
+
+	js->kernel = kernel;
+	js->late = late;
+	js->ctx = ctx;
+	js->first_bytes = -1;
+	js->all = g_hash_table_new(NULL, NULL);
+	js->crowd = crowd_new();
+	js->tally = tally_new();
+	r = deadlines_init(&js->deadlines, event, on_late);
+	if (r >= 0)
+		r = deadlines_init(&js->settling, event, settle);
+	if (r >= 0)
+		r = sd_event_add_time(event, &js->tally_timer, CLOCK_MONOTONIC, UINT64_MAX, 0,
+				      on_tally, js);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(js->tally_timer, SD_EVENT_OFF);
+	js->first_bytes = epoll_create1(EPOLL_CLOEXEC);
+	if (r >= 0 && js->first_bytes < 0)
+		r = -errno;
+	if (r >= 0)
+		r = sd_event_add_io(event, &js->first_byte, js->first_bytes, EPOLLIN, on_first_byte,
+				    js);
+	if (r < 0) {
+		jobs_free(js);
+		return r;
 	}
-	if (j->side == HANDSHAKE_CLIENT || (uint64_t)g_get_monotonic_time() >= settled) {
-		report(b, j);
+	*out = js;
+	return 0;
+}
+
+/* At a stop that waits for nobody. One that is not settled is left to the kernel's own timer. */
+static void abandon(struct job *j)
+{
+	if (j->state != JOB_ENDED) {
+		job_move(j, JOB_ENDED, NULL);
+		outcome_set(&j->outcome, CAUSE_STOPPING, NULL);
+		log_outcome(j);
+	}
+	deadlines_remove(&j->deadline);
+	if (is_settled(j))
+		report(j);
+	else
+		forget(j);
+}
+
+void jobs_free(struct jobs *js)
+{
+	g_autoptr(GList) left = NULL;
+
+	if (!js)
 		return;
-	}
-	j->state = JOB_ENDED;
-	j->worker = NULL;
-	j->deadline.at = settled;
-	deadlines_add(&b->settling, &j->deadline);
+	left = g_hash_table_get_values(js->all);
+	for (GList *l = left; l; l = l->next)
+		abandon(l->data);
+	deadlines_clear(&js->deadlines);
+	deadlines_clear(&js->settling);
+	sd_event_source_disable_unref(js->tally_timer);
+	sd_event_source_disable_unref(js->first_byte);
+	if (js->first_bytes >= 0)
+		close(js->first_bytes);
+	tally_free(js->tally);
+	crowd_free(js->crowd);
+	g_hash_table_unref(js->all);
+	g_free(js);
 }

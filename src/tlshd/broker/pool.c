@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The workers as the broker sees them: who gets which job, what they ask, and when they die. */
-#include "tlshd/broker/broker-state.h"
+/* The workers as the broker sees them: their states, their messages, and their end. */
+#include "tlshd/broker/pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,102 +12,758 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/secret.h"
+#include "tlshd/broker/choose.h"
+#include "tlshd/broker/habits.h"
+#include "tlshd/broker/ktls-check.h"
+#include "tlshd/broker/order.h"
 #include "tlshd/broker/tls-module.h"
-#include "tlshd/shared/sandbox.h"
-#include "tlshd/worker/worker.h"
+#include "tlshd/shared/roles.h"
 
 /* A worker's deadline comes this much before ours, so that it can still report. */
 #define WORKER_MARGIN_USEC (100 * UINT64_C(1000))
-/* A worker that is late with a job and has said nothing for so long is gone or in a loop. */
-#define PATIENCE_USEC (5 * G_USEC_PER_SEC)
 /* Jobs that a worker has and has not run yet; more would only wait there instead of here. */
 #define UNRUN_MAX 16
-/* A worker with fewer of them keeps up. */
-#define UNRUN_WARM 4
-/* Jobs that it may have more than another that would take them. */
-#define JOBS_AHEAD 4
-/* Look-ups of one job: what a ClientHello may offer us, and no scan. */
-#define LOOKUPS_MAX 8
-#define RESPAWN_USEC (1 * G_USEC_PER_SEC)
+/* The jobs in a row that a warm worker gets, give or take a half, drawn each time. */
+#define TURN 8
+/* Between two workers that are replaced for their failures. */
+#define WORST_USEC (10 * G_USEC_PER_SEC)
+/* Lines that a worker may log at once, and in a second; more where debugging is asked for. */
+#define LOG_BURST 200
+#define LOG_RATE 20
+#define DEBUG_FACTOR 100
 #define DEFAULT_WORKERS_MAX 4
+/* As many as can be configured, and twice that in a reload. */
+#define WORKERS_MAX 128
+
+const struct pool_limits pool_limits = {
+	.birth = 20 * G_USEC_PER_SEC,
+	.patience = 5 * G_USEC_PER_SEC,
+	.dismissed = 1 * G_USEC_PER_SEC,
+	.respawn = 1 * G_USEC_PER_SEC,
+	.life = 3600 * UINT64_C(1000000),
+	.life_jobs = 8192,
+	.jobs = ROLE_WORKER_JOBS,
+};
+
+enum worker_state {
+	WORKER_UNBORN, /* has not said BORN */
+	WORKER_SERVING,
+	WORKER_RETIRED, /* finishes what it has, and takes no more */
+	WORKER_DISMISSED, /* its socket is closed; it is killed if it does not end */
+	WORKER_LOST, /* its jobs fail, one by one */
+};
+
+/* A process that runs handshakes. */
+struct pool_worker {
+	struct pool *pool;
+	enum worker_state state;
+	pid_t pid; /* 0 as long as systemd's has not said BORN */
+	int pidfd; /* -1 likewise */
+	int sock; /* -1 once it is dismissed or lost */
+	sd_event_source *io;
+	sd_event_source *exit; /* of the process */
+	GQueue unrun; /* jobs in JOB_HANDED */
+	GQueue begun; /* in JOB_BEGUN, the oldest first */
+	GQueue busy; /* in a later state */
+	GHashTable *late; /* ids of jobs that have ended without its DONE, to struct late */
+	bool blocked; /* its socket is full */
+	uint32_t stalled; /* the job whose key waits for room in it */
+	struct deadline timer; /* what it is for depends on the state, see on_timer() */
+	bool mute; /* the timer runs because it was late with a job */
+	struct record record;
+	unsigned int life; /* jobs until it is replaced */
+	unsigned int lines; /* that it may log now */
+	uint64_t lines_at; /* usec, monotonic: when that was reckoned */
+	struct deadline pause; /* until when it is not read, after too many lines */
+	uint64_t born; /* usec, monotonic: when it was asked for */
+	char *lost; /* why, a sentence's end */
+	bool killed; /* by us */
+	bool outgoing; /* retires as soon as its successor serves */
+};
+
+/* What a worker may still say of a job that has ended without it. */
+struct late {
+	enum handshake_side side;
+	enum job_state state;
+};
+
+struct pool {
+	struct pool_params params;
+	struct ipc_birth first; /* message of those that are born */
+	GPtrArray *workers;
+	unsigned int wanted;
+	size_t turn; /* whose turn it is, among those that serve */
+	unsigned int turn_left;
+	struct deadlines timers;
+	struct deadlines pauses;
+	sd_event_source *respawn;
+	uint64_t respawn_at; /* usec, monotonic: no birth before */
+	uint64_t worst_at; /* when one was replaced last for its failures */
+	bool stopping;
+	bool birth_failed; /* the last one did, or it did not come */
+	struct habits *habits;
+	union ipc_message *secret_message; /* pages that no fork inherits and no core shows */
+};
 
 static uint64_t now(void)
 {
 	return (uint64_t)g_get_monotonic_time();
 }
 
-static bool takes_jobs(const struct worker *w)
+/* ---- what there is ---- */
+
+static struct pool_worker *worker_at(const struct pool *p, size_t i)
 {
-	/* One that systemd has yet to start may be seconds away. */
-	return w->pid && !w->retired && !w->blocked && !w->mute && w->unrun < UNRUN_MAX &&
-	       w->jobs.length < ROLE_WORKER_JOBS;
+	return p->workers->pdata[i];
 }
 
-/*
- * Of those that keep up the first, for one that is warm is cheaper than one to be woken; but none gets
- * so far ahead of the others that its death costs much more than theirs. Else the one least behind.
- */
-static struct worker *next_worker(struct broker *b)
+static unsigned int count(const struct pool *p, enum worker_state state)
 {
-	struct worker *best = NULL;
-	guint fewest = G_MAXUINT;
+	unsigned int n = 0;
 
-	for (guint i = 0; i < b->workers->len; i++) {
-		const struct worker *w = b->workers->pdata[i];
-
-		if (takes_jobs(w))
-			fewest = MIN(fewest, w->jobs.length);
-	}
-	for (guint i = 0; i < b->workers->len; i++) {
-		struct worker *w = b->workers->pdata[i];
-
-		if (!takes_jobs(w))
-			continue;
-		if (w->unrun < UNRUN_WARM && w->jobs.length < fewest + JOBS_AHEAD)
-			return w;
-		if (!best || w->unrun < best->unrun)
-			best = w;
-	}
-	return best;
+	for (guint i = 0; i < p->workers->len; i++)
+		n += worker_at(p, i)->state == state;
+	return n;
 }
 
-static void worker_free(struct worker *w)
+unsigned int pool_size(const struct pool *p)
 {
-	sd_event_source_disable_unref(w->io);
-	close(w->sock); /* which ends it, if it still does as it should */
-	if (w->pidfd >= 0)
-		close(w->pidfd);
-	g_clear_pointer(&w->late, g_hash_table_unref);
-	g_free(w);
+	return count(p, WORKER_SERVING);
 }
 
-/* One that is late gets no more jobs until it has said something. */
-static void set_mute(struct worker *w, bool mute)
+static unsigned int jobs_of(const struct pool_worker *w)
+{
+	return w->unrun.length + w->begun.length + w->busy.length;
+}
+
+/* Descriptors of jobs that it has. */
+static unsigned int held_by(const struct pool_worker *w)
+{
+	return jobs_of(w) + g_hash_table_size(w->late);
+}
+
+static bool is_full(const struct pool_worker *w)
+{
+	return held_by(w) >= w->pool->params.limits.jobs;
+}
+
+static bool takes_jobs(const struct pool_worker *w)
+{
+	return w->state == WORKER_SERVING && !w->blocked && !w->mute && !w->pause.place &&
+	       w->unrun.length < UNRUN_MAX && !is_full(w);
+}
+
+/* ---- timers ---- */
+
+static void stop_timer(struct pool_worker *w)
+{
+	deadlines_remove(&w->timer);
+}
+
+static void start_timer(struct pool_worker *w, uint64_t usec)
+{
+	stop_timer(w);
+	w->timer.at = now() + usec;
+	deadlines_add(&w->pool->timers, &w->timer);
+}
+
+/* One that is late gets no more jobs until it has made progress. */
+static void set_mute(struct pool_worker *w, bool mute)
 {
 	if (w->mute == mute)
 		return;
 	w->mute = mute;
-	if (mute) {
-		w->patience.at = now() + PATIENCE_USEC;
-		deadlines_add(&w->broker->patience, &w->patience);
+	if (mute)
+		start_timer(w, w->pool->params.limits.patience);
+	else
+		stop_timer(w);
+}
+
+/* A worker that dies at birth, or cannot be born, would have us start one without end. */
+static void spawn_later(struct pool *p)
+{
+	p->respawn_at = now() + p->params.limits.respawn;
+	sd_event_source_set_time(p->respawn, p->respawn_at);
+	sd_event_source_set_enabled(p->respawn, SD_EVENT_ONESHOT);
+}
+
+/* The loop goes on to pool_work(), which looks at the time. */
+static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	return 0;
+}
+
+/* ---- the end of a worker ---- */
+
+static void kill_worker(struct pool_worker *w)
+{
+	if (w->pidfd < 0)
+		return;
+	w->killed = true;
+	if (pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		log_error("worker %d cannot be ended: %m", (int)w->pid);
+}
+
+static void close_socket(struct pool_worker *w)
+{
+	w->io = sd_event_source_disable_unref(w->io);
+	if (w->sock >= 0)
+		close(w->sock);
+	w->sock = -1;
+	deadlines_remove(&w->pause);
+	w->stalled = 0;
+	w->blocked = w->mute = false;
+}
+
+static void free_worker(struct pool_worker *w)
+{
+	close_socket(w);
+	stop_timer(w);
+	sd_event_source_disable_unref(w->exit);
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	g_hash_table_unref(w->late);
+	g_ptr_array_remove(w->pool->workers, w);
+	g_free(w->lost);
+	g_free(w);
+}
+
+/* Its socket closes, by which it knows; if it does not end by that, it is killed. */
+static void dismiss(struct pool_worker *w)
+{
+	close_socket(w);
+	w->state = WORKER_DISMISSED;
+	if (w->pidfd < 0)
+		free_worker(w);
+	else
+		start_timer(w, w->pool->params.limits.dismissed);
+}
+
+/* @why: a sentence's end, "it sent nonsense"; taken over */
+static void lose_for(struct pool_worker *w, char *why)
+{
+	struct pool *p = w->pool;
+
+	if (w->state == WORKER_UNBORN) {
+		p->birth_failed = true;
+		log_error("a worker is lost at its birth: %s", why);
 	} else {
-		deadlines_remove(&w->broker->patience, &w->patience);
+		log_error("worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, why,
+			  jobs_of(w));
+	}
+	if (w->state == WORKER_UNBORN || now() - w->born < p->params.limits.respawn)
+		spawn_later(p);
+	close_socket(w);
+	stop_timer(w);
+	w->state = WORKER_LOST;
+	w->lost = why;
+}
+
+static bool is_lost(const struct pool_worker *w)
+{
+	return w->state == WORKER_LOST || w->state == WORKER_DISMISSED;
+}
+
+/* It goes at once, for what it has said or not said. */
+static void lose(struct pool_worker *w, const char *why)
+{
+	if (is_lost(w))
+		return;
+	kill_worker(w);
+	lose_for(w, g_strdup(why));
+}
+
+/* It is going: if it is not gone in a second, it is killed; see dismiss(). */
+static void lose_dead(struct pool_worker *w, const char *why)
+{
+	if (!is_lost(w))
+		lose_for(w, g_strdup(why));
+}
+
+/* One of the jobs that a lost worker had. Return: was there one? */
+static bool fail_one(struct pool_worker *w)
+{
+	GQueue *const queues[] = {&w->unrun, &w->begun, &w->busy};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(queues); i++)
+		if (queues[i]->head) {
+			job_fail(queues[i]->head->data, CAUSE_WORKER_LOST, w->lost);
+			return true;
+		}
+	return false;
+}
+
+static void log_exit(pid_t pid, const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED && info->si_status == 0)
+		log_debug(1, "worker %d has ended", (int)pid);
+	else if (info->si_code == CLD_EXITED)
+		log_error("worker %d has ended with status %d", (int)pid, info->si_status);
+	else
+		log_error("worker %d was ended by signal %d (%s)%s", (int)pid, info->si_status,
+			  strsignal(info->si_status),
+			  info->si_status == SIGKILL
+				  ? "; if by nobody else, then by the kernel for want of memory"
+				  : "");
+}
+
+/* Waits for a child of ours; how another one ended only systemd knows. */
+static void reap(struct pool_worker *w)
+{
+	siginfo_t info = {0};
+
+	if (w->pool->params.plan.fork && waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED) == 0 &&
+	    !(w->killed && info.si_status == SIGKILL))
+		log_exit(w->pid, &info);
+}
+
+/* The process is gone. What it has said before is still in the socket, and is read first. */
+static int on_exit_of_worker(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct pool_worker *w = userdata;
+
+	reap(w);
+	sd_event_source_set_enabled(w->exit, SD_EVENT_OFF);
+	close(w->pidfd);
+	w->pidfd = -1;
+	if (w->state == WORKER_DISMISSED)
+		free_worker(w);
+	else
+		lose_dead(w, "it died");
+	return 0;
+}
+
+static int watch_exit(struct pool_worker *w)
+{
+	int r = sd_event_add_io(w->pool->params.event, &w->exit, w->pidfd, EPOLLIN,
+				on_exit_of_worker, w);
+
+	/* After the socket, in which its last words are. */
+	return r < 0 ? r : sd_event_source_set_priority(w->exit, SD_EVENT_PRIORITY_NORMAL + 10);
+}
+
+static void on_timer(void *owner)
+{
+	struct pool_worker *w = owner;
+
+	switch (w->state) {
+	case WORKER_UNBORN:
+		lose(w, "it was asked for, and has not come in time");
+		break;
+	case WORKER_SERVING:
+	case WORKER_RETIRED:
+		lose(w, "it does not answer");
+		break;
+	case WORKER_DISMISSED:
+		if (!w->killed)
+			log_warning("worker %d does not end by itself and is killed", (int)w->pid);
+		kill_worker(w);
+		break;
+	case WORKER_LOST:
+		break;
 	}
 }
 
-static void set_blocked(struct worker *w, bool blocked)
+/* ---- births ---- */
+
+static unsigned int present(const struct pool *p)
+{
+	unsigned int n = count(p, WORKER_UNBORN);
+
+	for (guint i = 0; i < p->workers->len; i++)
+		n += worker_at(p, i)->state == WORKER_SERVING && !worker_at(p, i)->outgoing;
+	return n;
+}
+
+static int on_worker(sd_event_source *source, int sock, uint32_t events, void *userdata);
+static void on_pause_over(void *owner);
+
+/* About @n, for what comes in step can be foreseen. */
+static unsigned int draw(unsigned int n)
+{
+	return (unsigned int)g_random_int_range((int)(n - n / 4), (int)(n + n / 4 + 1));
+}
+
+static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
+{
+	struct pool_worker *w = g_new0(struct pool_worker, 1);
+
+	w->pool = p;
+	w->pid = birth->pid;
+	w->pidfd = birth->pidfd;
+	w->sock = birth->sock;
+	w->late = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	w->timer.owner = w->pause.owner = w;
+	w->born = w->lines_at = now();
+	w->lines = LOG_BURST;
+	w->life = draw(p->params.limits.life_jobs);
+	g_ptr_array_add(p->workers, w);
+	return w;
+}
+
+static int spawn(struct pool *p)
+{
+	struct pool_worker *w;
+	struct birth birth;
+	int r = birth_begin(&p->params.plan, &p->first, &birth);
+
+	if (r < 0)
+		return r;
+	w = new_worker(p, &birth);
+	r = sd_event_add_io(p->params.event, &w->io, w->sock, EPOLLIN, on_worker, w);
+	if (r >= 0 && w->pidfd >= 0)
+		r = watch_exit(w);
+	if (r < 0) {
+		log_error("a worker cannot be watched: %s", g_strerror(-r));
+		kill_worker(w);
+		if (w->pidfd >= 0)
+			reap(w);
+		free_worker(w);
+		return r;
+	}
+	start_timer(w, p->params.limits.birth);
+	return 0;
+}
+
+/* Return: was a worker missing, and is one asked for now? */
+static bool spawn_one(struct pool *p)
+{
+	if (p->stopping || present(p) >= p->wanted || p->workers->len >= WORKERS_MAX ||
+	    now() < p->respawn_at)
+		return false;
+	if (spawn(p) == 0)
+		return true;
+	p->birth_failed = true;
+	spawn_later(p);
+	return false;
+}
+
+static void is_born(struct pool_worker *w, const struct ipc_sender *sender, const char *build)
+{
+	struct pool *p = w->pool;
+
+	if (strcmp(build, p->first.version) != 0) {
+		g_autofree char *escaped = log_escape(build, strlen(build));
+
+		lose(w, "it is of another build");
+		p->params.upgraded(p->params.ctx, escaped);
+		return;
+	}
+	ipc_want_sender(w->sock, false);
+	if (!w->pid) {
+		w->pid = sender->pid;
+		w->pidfd = sender->pidfd;
+		if (sender->uid == 0 || watch_exit(w) < 0) {
+			lose(w, sender->uid == 0 ? "it runs as root" : "it cannot be watched");
+			return;
+		}
+	}
+	stop_timer(w);
+	w->state = WORKER_SERVING;
+	p->birth_failed = false;
+	log_debug(1, "worker %d started", (int)w->pid);
+}
+
+static bool take_line(struct pool_worker *w, const struct ipc_log *m);
+
+/* A message of one that is not born: BORN, or a line on why it cannot be. */
+static void meet(struct pool_worker *w)
+{
+	struct ipc_sender sender = {.pidfd = -1};
+	union ipc_message m;
+	const char *why = "";
+	int r;
+
+	if (w->pid)
+		r = ipc_receive(w->sock, IPC_BROKER, &m, NULL, &why);
+	else
+		r = ipc_receive_from(w->sock, &m, &sender, &why);
+	if (r == -EAGAIN)
+		return;
+	if (r == -EMFILE)
+		lose(w, "no descriptor is left to watch it");
+	else if (r == -EBADMSG)
+		lose(w, "its first word is another one than a worker's");
+	else if (r < 0)
+		lose_dead(w,
+			  w->pid ? "it died"
+				 : "systemd could not start it; see journalctl -u 'tlshd-worker@*'");
+	else if (m.header.type == IPC_BORN)
+		is_born(w, &sender, m.born.version);
+	else if (m.header.type == IPC_LOG)
+		take_line(w, &m.log);
+	else
+		lose(w, "its first word is another one than a worker's");
+	if (sender.pidfd >= 0 && sender.pidfd != w->pidfd)
+		close(sender.pidfd);
+}
+
+/* ---- messages ---- */
+
+static void set_blocked(struct pool_worker *w, bool blocked)
 {
 	w->blocked = blocked;
 	sd_event_source_set_io_events(w->io, blocked ? EPOLLOUT : EPOLLIN);
 }
 
+/* The lines that it may write grow with time. A worker with none is not read for a while. */
+static bool take_line(struct pool_worker *w, const struct ipc_log *m)
+{
+	unsigned int factor = log_level() ? DEBUG_FACTOR : 1;
+	uint64_t earned = (now() - w->lines_at) * LOG_RATE * factor / G_USEC_PER_SEC;
+	g_autofree char *line = log_escape_line(m->line);
+
+	log_line((int)m->priority, "worker %d: %s", (int)w->pid, line);
+	if (earned) {
+		w->lines = (unsigned int)MIN(w->lines + earned, (uint64_t)LOG_BURST * factor);
+		w->lines_at = now();
+	}
+	if (w->lines) {
+		w->lines--;
+		return true;
+	}
+	log_debug(1, "worker %d logs too much and has to wait", (int)w->pid);
+	sd_event_source_set_enabled(w->io, SD_EVENT_OFF);
+	w->pause.at = now() + G_USEC_PER_SEC / LOG_RATE;
+	deadlines_add(&w->pool->pauses, &w->pause);
+	return true;
+}
+
+static void on_pause_over(void *owner)
+{
+	struct pool_worker *w = owner;
+
+	if (w->io)
+		sd_event_source_set_enabled(w->io, SD_EVENT_ON);
+}
+
+/* Return: 0, or -EAGAIN when the answer has to wait for room, or another negative errno. */
+static int answer_lookup(struct pool_worker *w, struct job *j)
+{
+	struct pool *p = w->pool;
+	union ipc_message *m = p->secret_message;
+	int key, r;
+
+	memset(&m->key, 0, sizeof(m->key));
+	m->header.type = IPC_KEY;
+	m->header.job = j->id;
+	key = keys_find(p->params.keys, j->keyring, j->identity, j->start, &m->key.psk);
+	m->key.error = key < 0 ? (uint32_t)-key : 0;
+	r = ipc_send(w->sock, m, -1, false);
+	secret_wipe(&m->key.psk);
+	if (r < 0)
+		return r;
+	j->key = MAX(key, 0);
+	job_move(j, j->key ? JOB_KEYED : JOB_UNKEYED, &w->busy);
+	return 0;
+}
+
+/* One identity of each connection is looked up, and the line of the handshake names it. */
+static void on_lookup(struct pool_worker *w, struct job *j, const char *identity)
+{
+	int r;
+
+	j->identity = g_strdup(identity);
+	r = answer_lookup(w, j);
+	if (r == -EAGAIN) {
+		w->stalled = j->id;
+		set_blocked(w, true);
+	} else if (r < 0) {
+		lose_dead(w, "its socket is closed");
+	}
+}
+
+static void accuse(struct pool_worker *w, struct job *j, const char *what)
+{
+	job_fail(j, CAUSE_WORKER_LIED, what);
+	lose(w, "it reported what is not so");
+}
+
+static void on_done(struct pool_worker *w, struct job *j, enum job_state before,
+		    const struct ipc_done *done)
+{
+	struct outcome o = {
+		.cause = done->cause, .alert_sent = done->alert_sent, .cipher = done->cipher};
+	const char *why = "a success without a key";
+
+	record_add(&w->record, o.cause != CAUSE_SUCCESS);
+	if (o.cause == CAUSE_SUCCESS &&
+	    (!order_may_succeed(j->side, before) || ktls_check(j->sockfd, o.cipher, &why) < 0)) {
+		accuse(w, j, why);
+		return;
+	}
+	if (o.cause == CAUSE_SUCCESS && j->side == HANDSHAKE_CLIENT)
+		habits_learn(w->pool->habits, &j->peer.any, done->tickets, now());
+	/* The module may have gone, or have come only now: make sure for the next one. */
+	if (o.cause == CAUSE_NO_TLS_MODULE)
+		tls_module_need(j->sockfd);
+	g_strlcpy(o.detail, done->detail, sizeof(o.detail));
+	job_end(j, &o);
+}
+
+static void speaks_out_of_turn(struct pool_worker *w, const struct job *j)
+{
+	lose(w, j ? "it spoke out of turn" : "it spoke of a job that it does not have");
+}
+
+/* Of a job that has ended without its worker: what was on its way. */
+static void take_late(struct pool_worker *w, struct late *late, const struct ipc_header *header)
+{
+	int next = order_next(header->type, late->side, late->state);
+
+	if (next < 0) {
+		lose(w, "it spoke out of turn");
+		return;
+	}
+	late->state = (enum job_state)next;
+	if (next != JOB_ENDED)
+		return;
+	g_hash_table_remove(w->late, GUINT_TO_POINTER(header->job));
+	set_mute(w, false);
+}
+
+/* A message about a job. */
+static void take_message(struct pool_worker *w, const union ipc_message *m)
+{
+	struct job *j = jobs_find(w->pool->params.jobs, m->header.job);
+	struct late *late = g_hash_table_lookup(w->late, GUINT_TO_POINTER(m->header.job));
+	enum job_state before;
+	int next;
+
+	if (late) {
+		take_late(w, late, &m->header);
+		return;
+	}
+	if (!j || j->worker != w) {
+		speaks_out_of_turn(w, NULL);
+		return;
+	}
+	before = j->state;
+	next = order_next(m->header.type, j->side, before);
+	if (next < 0) {
+		speaks_out_of_turn(w, j);
+		return;
+	}
+	set_mute(w, false); /* each step of a job is one, so this is progress */
+	if (m->header.type == IPC_DONE) {
+		on_done(w, j, before, &m->done);
+		return;
+	}
+	job_move(j, (enum job_state)next, next == JOB_BEGUN ? &w->begun : &w->busy);
+	if (m->header.type == IPC_LOOKUP)
+		on_lookup(w, j, m->lookup.identity);
+}
+
+/* There is room in its socket again. */
+static void resume(struct pool_worker *w)
+{
+	struct job *j = w->stalled ? jobs_find(w->pool->params.jobs, w->stalled) : NULL;
+
+	if (j && j->worker == w && answer_lookup(w, j) == -EAGAIN)
+		return;
+	w->stalled = 0;
+	set_blocked(w, false);
+}
+
+/* One message, and then the kernel comes first again. */
+static int on_worker(sd_event_source *source, int sock, uint32_t events, void *userdata)
+{
+	struct pool_worker *w = userdata;
+	union ipc_message m;
+	const char *why;
+	int r;
+
+	if (w->blocked) {
+		if (events & (EPOLLHUP | EPOLLERR))
+			lose_dead(w, "it died");
+		else
+			resume(w);
+		return 0;
+	}
+	if (w->state == WORKER_UNBORN) {
+		meet(w);
+		return 0;
+	}
+	r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
+	if (r == -EBADMSG) {
+		kill_worker(w);
+		lose_for(w, g_strdup_printf("it sent %s", why));
+	} else if (r < 0 && r != -EAGAIN) {
+		lose_dead(w, "it died");
+	} else if (r == 0 && m.header.type == IPC_LOG) {
+		take_line(w, &m.log);
+	} else if (r == 0) {
+		take_message(w, &m);
+	}
+	return 0;
+}
+
+/* ---- jobs ---- */
+
+/* Tells the worker that @j has ended without it; its DONE is still to come. */
+static void disown(struct job *j)
+{
+	struct pool_worker *w = j->worker;
+	struct late *late;
+
+	if (w->state == WORKER_LOST)
+		return;
+	late = g_new0(struct late, 1);
+	late->side = j->side;
+	late->state = j->state;
+	g_hash_table_insert(w->late, GUINT_TO_POINTER(j->id), late);
+	set_mute(w, true);
+}
+
+void pool_late(struct pool *p, struct job *j)
+{
+	if (j->worker) {
+		record_add(&j->worker->record, true);
+		disown(j);
+		job_fail(j, CAUSE_WORKER_LATE, NULL);
+	} else if (pool_size(p)) {
+		job_fail(j, CAUSE_NO_ROOM, NULL);
+	} else {
+		job_fail(j, CAUSE_NO_WORKER,
+			 p->birth_failed ? "none could be started" : "one is being started");
+	}
+}
+
+/* Of all workers the one with the most of them is where there is most to choose from. */
+bool pool_make_room(struct pool *p)
+{
+	union ipc_message m = {.drop.header = {IPC_DROP, 0}};
+	struct pool_worker *fullest = NULL;
+	struct job *j;
+
+	for (guint i = 0; i < p->workers->len; i++) {
+		struct pool_worker *w = worker_at(p, i);
+
+		if (w->state != WORKER_LOST && !w->blocked && w->begun.length &&
+		    (!fullest || w->begun.length > fullest->begun.length))
+			fullest = w;
+	}
+	j = fullest ? jobs_crowded_out(p->params.jobs, &fullest->begun) : NULL;
+	if (!j)
+		return false;
+	m.header.job = j->id;
+	if (ipc_send(fullest->sock, &m, -1, false) < 0) {
+		set_blocked(fullest, true);
+		return false;
+	}
+	disown(j);
+	job_fail(j, CAUSE_CROWDED_OUT, NULL);
+	return true;
+}
+
 /*
  * Hands @j to @w. Return: 0, also when @j has failed; -EAGAIN when @w has no room: @j stays ready;
- * -EPIPE when @w is gone.
+ * another negative errno when @w is gone.
  */
-static int hand_over(struct broker *b, struct job *j, struct worker *w)
+static int hand_over(struct pool *p, struct job *j, struct pool_worker *w)
 {
-	union ipc_message *m = b->secret_message;
+	union ipc_message *m = p->secret_message;
 	int r = 0;
 
 	memset(&m->job, 0, sizeof(m->job));
@@ -114,11 +771,11 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	m->header.job = j->id;
 	m->job.side = j->side;
 	m->job.deadline_usec = j->deadline.at - WORKER_MARGIN_USEC;
-	m->job.tickets = habits_tickets(b->habits, &j->peer.any, now());
+	m->job.tickets = habits_tickets(p->habits, &j->peer.any, now());
 	if (j->side == HANDSHAKE_CLIENT) {
-		r = keys_read(b->keys, j->keyring, j->key, &m->job.psk);
+		r = keys_read(p->params.keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {
-			job_fail(b, j,
+			job_fail(j,
 				 keys_status(r) == ENOKEY ? CAUSE_NAMED_KEY_MISSING
 							  : CAUSE_NAMED_KEY_UNREADABLE,
 				 key_strerror(r));
@@ -130,405 +787,239 @@ static int hand_over(struct broker *b, struct job *j, struct worker *w)
 	secret_wipe(&m->job.psk);
 	if (r < 0)
 		return r;
-	g_queue_unlink(&b->ready, &j->link);
-	g_queue_push_tail_link(&w->jobs, &j->link);
-	j->state = JOB_RUNNING;
+	job_move(j, JOB_HANDED, &w->unrun);
 	j->worker = w;
-	j->unrun = true;
-	w->unrun++;
-	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid,
-		  w->jobs.length);
+	if (w->life)
+		w->life--;
+	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid, jobs_of(w));
 	return 0;
 }
 
-bool pool_go_on(struct broker *b)
+/* The worker for the next job; @full is set when all that could take one have as many as they may. */
+static struct pool_worker *next_worker(struct pool *p, bool *full)
 {
-	struct worker *w;
+	struct candidate candidates[WORKERS_MAX];
+	size_t n = 0;
+	int at;
+
+	*full = false;
+	for (guint i = 0; i < p->workers->len; i++) {
+		const struct pool_worker *w = worker_at(p, i);
+
+		candidates[n++] = (struct candidate){takes_jobs(w), jobs_of(w), w->unrun.length};
+		*full |= w->state == WORKER_SERVING && is_full(w);
+	}
+	at = n ? choose_worker(candidates, n, p->turn) : -1;
+	if (at < 0)
+		return NULL;
+	*full = false;
+	if ((size_t)at != p->turn || !p->turn_left) {
+		p->turn = (size_t)at;
+		p->turn_left = (unsigned int)g_random_int_range(TURN / 2, TURN * 3 / 2);
+	}
+	if (!--p->turn_left)
+		p->turn = (p->turn + 1) % n;
+	return worker_at(p, (size_t)at);
+}
+
+static unsigned int on_their_way_out(const struct pool *p)
+{
+	unsigned int n = 0;
+
+	for (guint i = 0; i < p->workers->len; i++)
+		n += g_hash_table_size(worker_at(p, i)->late);
+	return n;
+}
+
+static bool give_one(struct pool *p)
+{
+	struct job *j = jobs_ready_one(p->params.jobs);
+	struct pool_worker *w;
+	bool full;
 	int r;
 
-	if (b->accepted.head) {
-		job_wait(b, b->accepted.head->data);
-		return true;
-	}
-	w = b->ready.head ? next_worker(b) : NULL;
-	if (!w)
+	if (!j)
 		return false;
-	r = hand_over(b, b->ready.head->data, w);
+	w = next_worker(p, &full);
+	if (!w) /* as many as wait for room; those that were told to go are still on their way out */
+		return full && on_their_way_out(p) < jobs_ready_count(p->params.jobs) &&
+		       pool_make_room(p);
+	r = hand_over(p, j, w);
 	if (r == -EAGAIN)
 		set_blocked(w, true);
 	else if (r == -ETOOMANYREFS) /* descriptors in flight; the worker takes them out */
 		return false;
 	else if (r < 0)
-		worker_lost(w, "its socket is closed");
-	return b->ready.head;
+		lose_dead(w, "its socket is closed");
+	return true;
 }
 
-static void mark_ran(struct job *j)
+/* ---- replacement ---- */
+
+static void retire(struct pool_worker *w)
 {
-	if (!j->unrun)
+	if (w->state == WORKER_SERVING)
+		w->state = WORKER_RETIRED;
+	else if (w->state == WORKER_UNBORN)
+		dismiss(w);
+}
+
+/* What has run for long goes, so that nobody who has got into it stays; its successor comes first. */
+static void recycle(struct pool *p)
+{
+	if (count(p, WORKER_UNBORN) || count(p, WORKER_RETIRED))
 		return;
-	j->unrun = false;
-	j->worker->unrun--;
+	for (guint i = 0; i < p->workers->len; i++) {
+		struct pool_worker *w = worker_at(p, i);
+
+		if (w->state != WORKER_SERVING)
+			continue;
+		if (w->outgoing) {
+			retire(w);
+			return;
+		}
+		if (!w->life || (w->record.n && now() - w->born > p->params.limits.life)) {
+			log_debug(1, "worker %d has had its time and is replaced", (int)w->pid);
+			w->outgoing = true;
+			return;
+		}
+	}
 }
 
-/* Return: 0, or -EAGAIN when the answer has to wait for room. */
-static int answer_lookup(struct worker *w, struct job *j)
+/* What fails much more than the others may be in somebody's hands. */
+static void replace_worst(struct pool *p)
 {
-	struct broker *b = w->broker;
-	union ipc_message *m = b->secret_message;
-	int key, r;
+	struct pool_worker *serving[WORKERS_MAX];
+	struct record records[WORKERS_MAX];
+	size_t n = 0;
+	int worst;
 
-	memset(&m->key, 0, sizeof(m->key));
-	m->header.type = IPC_KEY;
-	m->header.job = j->id;
-	key = keys_find(b->keys, j->keyring, j->identity, j->start, &m->key.psk);
-	m->key.error = key < 0 ? (uint32_t)-key : 0;
-	r = ipc_send(w->sock, m, -1, false);
-	secret_wipe(&m->key.psk);
-	if (r == 0)
-		j->key = MAX(key, 0);
-	return r;
-}
-
-static void on_lookup(struct worker *w, struct job *j, const char *identity)
-{
-	int r;
-
-	if (j->side != HANDSHAKE_SERVER || ++j->lookups > LOOKUPS_MAX) {
-		worker_lost(w, "it asked for keys that are none of its business");
+	if (p->worst_at && now() - p->worst_at < WORST_USEC)
 		return;
+	for (guint i = 0; i < p->workers->len; i++) {
+		struct pool_worker *w = worker_at(p, i);
+
+		if (w->state != WORKER_SERVING)
+			continue;
+		records[n] = w->record;
+		serving[n++] = w;
 	}
-	g_free(j->identity);
-	j->identity = g_strdup(identity);
-	r = answer_lookup(w, j);
-	if (r == -EAGAIN) {
-		w->stalled = j->id;
-		set_blocked(w, true);
-	} else if (r < 0) {
-		worker_lost(w, "its socket is closed");
-	}
-}
-
-static void on_done(struct broker *b, struct job *j, const struct ipc_done *done)
-{
-	struct outcome o = {
-		.cause = done->cause, .alert_sent = done->alert_sent, .cipher = done->cipher};
-
-	if (o.cause == CAUSE_SUCCESS && j->side == HANDSHAKE_CLIENT)
-		habits_learn(b->habits, &j->peer.any, done->tickets, now());
-
-	if (o.cause == CAUSE_SUCCESS && !j->key) {
-		job_fail(b, j, CAUSE_WORKER_LIED, "a success without a key");
+	worst = choose_worst(records, n);
+	if (worst < 0)
 		return;
-	}
-	/* The module may have gone, or have come only now: make sure for the next one. */
-	if (o.cause == CAUSE_NO_TLS_MODULE)
-		tls_module_need(j->sockfd);
-	g_strlcpy(o.detail, done->detail, sizeof(o.detail));
-	job_finish(b, j, &o);
+	p->worst_at = now();
+	log_warning("worker %d fails much more often than the others and is replaced",
+		    (int)serving[worst]->pid);
+	retire(serving[worst]);
 }
 
-/* A message of @w. Return: false when @w is gone after it. */
-static bool take_message(struct worker *w, const union ipc_message *m)
+static void let_go(struct pool *p)
 {
-	struct broker *b = w->broker;
-	struct job *j;
+	for (guint i = p->workers->len; i-- > 0;) {
+		struct pool_worker *w = worker_at(p, i);
 
-	if (m->header.type == IPC_LOG) {
-		g_autofree char *line = log_escape_line(m->log.line);
-
-		log_line((int)m->log.priority, "worker %d: %s", (int)w->pid, line);
-		return true;
-	}
-	j = g_hash_table_lookup(b->jobs, GUINT_TO_POINTER(m->header.job));
-	if (w->late && g_hash_table_contains(w->late, GUINT_TO_POINTER(m->header.job))) {
-		if (m->header.type == IPC_DONE)
-			g_hash_table_remove(w->late, GUINT_TO_POINTER(m->header.job));
-		return true;
-	}
-	if (!j || j->state != JOB_RUNNING || j->worker != w) {
-		worker_lost(w, "it spoke of a job that it does not have");
-		return false;
-	}
-	mark_ran(j);
-	switch (m->header.type) {
-	case IPC_LOOKUP:
-		on_lookup(w, j, m->lookup.identity);
-		break;
-	case IPC_DONE:
-		on_done(b, j, &m->done);
-		break;
-	default: /* IPC_RAN has said all */
-		break;
-	}
-	return g_ptr_array_find(b->workers, w, NULL);
-}
-
-static void resume(struct worker *w)
-{
-	struct broker *b = w->broker;
-	struct job *j = g_hash_table_lookup(b->jobs, GUINT_TO_POINTER(w->stalled));
-
-	if (w->stalled && j && j->worker == w && answer_lookup(w, j) == -EAGAIN)
-		return;
-	w->stalled = 0;
-	set_blocked(w, false);
-}
-
-static void release_retired(struct worker *w)
-{
-	if (w->retired && !w->jobs.length)
-		worker_lost(w, NULL);
-}
-
-/* The first word of a worker that systemd has started. */
-static void meet(struct worker *w)
-{
-	int r = ipc_receive_born(w->sock, &w->pid);
-
-	if (r == -EAGAIN)
-		return;
-	if (r == -EBADMSG) {
-		worker_lost(w, "its first word is another one than a worker's");
-	} else if (r < 0) {
-		worker_lost(w, "systemd could not start it; see journalctl -u 'tlshd-worker@*'");
-	} else {
-		ipc_want_sender(w->sock, false);
-		set_mute(w, false);
-		w->pidfd = pidfd_open(w->pid, 0);
-		log_debug(1, "worker %d started", (int)w->pid);
+		if ((w->state == WORKER_RETIRED || w->state == WORKER_LOST) && !jobs_of(w))
+			dismiss(w);
 	}
 }
 
-/* One message, and then the kernel comes first again. */
-static int on_worker(sd_event_source *source, int sock, uint32_t events, void *userdata)
+bool pool_work(struct pool *p)
 {
-	struct worker *w = userdata;
-	struct broker *b = w->broker;
-	union ipc_message m;
-	const char *why;
-	int r;
-
-	if (w->blocked) {
-		if (events & (EPOLLHUP | EPOLLERR))
-			worker_lost(w, "it died");
-		else
-			resume(w);
-		broker_go_on(b);
-		return 0;
-	}
-	if (!w->pid) {
-		meet(w);
-		broker_go_on(b);
-		return 0;
-	}
-	r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
-	if (r == -EBADMSG) {
-		g_autofree char *cause = g_strdup_printf("it sent %s", why);
-
-		worker_lost(w, cause);
-	} else if (r < 0 && r != -EAGAIN) {
-		worker_lost(w, "it died");
-	} else if (r == 0) {
-		set_mute(w, false);
-		if (take_message(w, &m))
-			release_retired(w);
-	}
-	broker_go_on(b);
-	return 0;
+	for (guint i = 0; i < p->workers->len; i++)
+		if (worker_at(p, i)->state == WORKER_LOST && fail_one(worker_at(p, i)))
+			return true;
+	let_go(p);
+	replace_worst(p);
+	recycle(p);
+	return spawn_one(p) || give_one(p);
 }
 
-/* One that dies at birth, or cannot be born, would have us fork without end. */
-static void spawn_later(struct broker *b)
+/* ---- all of them ---- */
+
+unsigned int pool_wanted(const struct pool *p)
 {
-	sd_event_source_set_time_relative(b->respawn, RESPAWN_USEC);
-	sd_event_source_set_enabled(b->respawn, SD_EVENT_ONESHOT);
+	return p->wanted;
 }
 
-void worker_lost(struct worker *w, const char *cause)
+static unsigned int wanted(const config *c)
 {
-	struct broker *b = w->broker;
-	GList *link;
-
-	g_ptr_array_remove(b->workers, w); /* no job goes there any more */
-	set_mute(w, false);
-	if (cause) {
-		log_error("worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, cause,
-			  w->jobs.length);
-		if (w->pidfd >= 0)
-			pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0);
-	}
-	while ((link = w->jobs.head)) {
-		job_fail(b, link->data, CAUSE_WORKER_LOST, cause);
-	}
-	if (!w->retired && !b->stopping) {
-		if (now() - w->born < RESPAWN_USEC)
-			spawn_later(b);
-		else
-			pool_spawn(b);
-	}
-	worker_free(w);
-}
-
-void worker_late(struct job *j)
-{
-	struct worker *w = j->worker;
-
-	if (!w->late)
-		w->late = g_hash_table_new(NULL, NULL);
-	g_hash_table_add(w->late, GUINT_TO_POINTER(j->id));
-	set_mute(w, true);
-	job_fail(j->broker, j, CAUSE_WORKER_LATE, NULL);
-}
-
-void worker_mute(void *owner)
-{
-	struct worker *w = owner;
-	struct broker *b = w->broker;
-
-	worker_lost(w, "it does not answer");
-	broker_go_on(b);
-}
-
-static int on_child(sd_event_source *source, const siginfo_t *info, void *userdata)
-{
-	if (info->si_code == CLD_EXITED && info->si_status == 0)
-		log_debug(1, "worker %d has ended", (int)info->si_pid);
-	else if (info->si_code == CLD_EXITED)
-		log_error("worker %d has ended with status %d", (int)info->si_pid, info->si_status);
-	else
-		log_error("worker %d was ended by signal %d (%s)%s", (int)info->si_pid,
-			  info->si_status, strsignal(info->si_status),
-			  info->si_status == SIGKILL
-				  ? "; if by nobody else, then by the kernel for want of memory"
-				  : "");
-	return 0;
-}
-
-/* Return: 0 or a negative errno, logged. */
-static int fork_worker(struct worker *w, int sock)
-{
-	struct broker *b = w->broker;
-	pid_t pid;
-	int r;
-
-	acceptor_pause(b->acceptor);
-	pid = fork();
-	r = -errno;
-	if (pid != 0)
-		acceptor_resume(b->acceptor);
-	if (pid < 0) {
-		log_error("no process for a worker: %s", g_strerror(-r));
-		return r;
-	}
-	if (pid == 0)
-		worker_main(sock, b->settings, b->options->worker_uid, b->options->worker_gid);
-	w->pid = pid;
-	w->pidfd = pidfd_open(pid, 0);
-	r = sd_event_add_child(b->event, NULL, pid, WEXITED, on_child, NULL);
-	if (r < 0)
-		log_error("worker %d cannot be watched: %s", (int)pid, g_strerror(-r));
-	else
-		log_debug(1, "worker %d started", (int)pid);
-	return r;
-}
-
-/*
- * Only a process that may become any user can make one of another user: so systemd does it, for whom
- * connects to the socket of its unit. Return: 0 or a negative errno, logged.
- */
-static int ask_systemd(struct worker *w, int sock)
-{
-	const config *c = w->broker->settings;
-	union ipc_message m = {.settings = {.header = {IPC_SETTINGS, 0},
-					    .loglevel = (uint32_t)c->loglevel,
-					    .tls_debug = (uint32_t)c->tls_debug,
-					    .nl_debug = (uint32_t)c->nl_debug,
-					    .sha384_compat = c->sha384_compat}};
-	int bell = ipc_ring(WORKER_SOCKET);
-	int r = bell;
-
-	ipc_want_sender(w->sock, true);
-	if (bell >= 0) {
-		r = ipc_send(bell, &m, sock, false);
-		close(bell);
-	}
-	if (r < 0)
-		log_error("no worker from systemd: " WORKER_SOCKET
-			  ": %s; start tlshd-worker.socket",
-			  g_strerror(-r));
-	return r;
-}
-
-/* Return: 0 or a negative errno, logged. */
-static int spawn(struct broker *b)
-{
-	struct worker *w;
-	int ours, theirs;
-	int r = ipc_pair(&ours, &theirs);
-
-	if (r < 0) {
-		log_error("no socket pair for a worker: %s", g_strerror(-r));
-		return r;
-	}
-	w = g_new0(struct worker, 1);
-	w->broker = b;
-	w->sock = ours;
-	w->pidfd = -1;
-	w->born = now();
-	w->patience.owner = w;
-	r = sd_event_add_io(b->event, &w->io, ours, EPOLLIN, on_worker, w);
-	if (r < 0)
-		log_error("a worker cannot be watched: %s", g_strerror(-r));
-	else
-		r = b->options->fork_workers ? fork_worker(w, theirs) : ask_systemd(w, theirs);
-	close(theirs);
-	if (r < 0) {
-		worker_free(w);
-		return r;
-	}
-	g_ptr_array_add(b->workers, w);
-	return 0;
-}
-
-static unsigned int workers_wanted(const struct broker *b)
-{
-	if (b->settings->workers)
-		return (unsigned int)b->settings->workers;
+	if (c->workers)
+		return (unsigned int)c->workers;
 	return CLAMP(g_get_num_processors(), 1, DEFAULT_WORKERS_MAX);
 }
 
-unsigned int pool_size(const struct broker *b)
+void pool_configure(struct pool *p, const config *settings)
 {
-	unsigned int n = 0;
-
-	for (guint i = 0; i < b->workers->len; i++)
-		n += !((struct worker *)b->workers->pdata[i])->retired;
-	return n;
+	p->first = (struct ipc_birth){
+		.header = {IPC_BIRTH, 0},
+		.role = IPC_ROLE_WORKER,
+		.loglevel = (uint32_t)settings->loglevel,
+		.tls_debug = (uint32_t)settings->tls_debug,
+		.nl_debug = (uint32_t)settings->nl_debug,
+		.sha384_compat = settings->sha384_compat,
+	};
+	g_strlcpy(p->first.version, version_of_build(), sizeof(p->first.version));
+	p->wanted = wanted(settings);
+	for (guint i = p->workers->len; i-- > 0;)
+		retire(worker_at(p, i));
 }
 
-void pool_spawn(struct broker *b)
+void pool_stop(struct pool *p)
 {
-	for (unsigned int n = pool_size(b); n < workers_wanted(b); n++)
-		if (spawn(b) < 0) {
-			spawn_later(b);
-			return;
-		}
+	p->stopping = true;
 }
 
-void pool_retire(struct broker *b)
+int pool_new(struct pool **out, const struct pool_params *params)
 {
-	for (guint i = b->workers->len; i-- > 0;) {
-		struct worker *w = b->workers->pdata[i];
+	struct pool *p = g_new0(struct pool, 1);
+	int r;
 
-		w->retired = true;
-		release_retired(w);
+	p->params = *params;
+	p->workers = g_ptr_array_new();
+	p->habits = habits_new();
+	r = deadlines_init(&p->timers, params->event, on_timer);
+	if (r >= 0)
+		r = deadlines_init(&p->pauses, params->event, on_pause_over);
+	if (r >= 0)
+		r = sd_event_add_time(params->event, &p->respawn, CLOCK_MONOTONIC, UINT64_MAX, 0,
+				      on_respawn, p);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(p->respawn, SD_EVENT_OFF);
+	p->secret_message = secret_pages_new(sizeof(*p->secret_message));
+	if (r >= 0 && !p->secret_message)
+		r = -ENOMEM;
+	if (r < 0) {
+		pool_free(p);
+		return r;
+	}
+	*out = p;
+	return 0;
+}
+
+/* Nothing that we started outlives us. */
+static void end_all(struct pool *p)
+{
+	for (guint i = p->workers->len; i-- > 0;) {
+		struct pool_worker *w = worker_at(p, i);
+		struct pollfd ended = {.fd = w->pidfd, .events = POLLIN};
+
+		kill_worker(w);
+		if (w->pidfd >= 0 && poll(&ended, 1, (int)(p->params.limits.dismissed / 1000)) > 0)
+			reap(w);
+		free_worker(w);
 	}
 }
 
-void pool_close(struct broker *b)
+void pool_free(struct pool *p)
 {
-	for (guint i = 0; i < b->workers->len; i++)
-		worker_free(b->workers->pdata[i]);
-	g_ptr_array_set_size(b->workers, 0);
+	if (!p)
+		return;
+	end_all(p);
+	deadlines_clear(&p->timers);
+	deadlines_clear(&p->pauses);
+	sd_event_source_disable_unref(p->respawn);
+	g_ptr_array_unref(p->workers);
+	habits_free(p->habits);
+	secret_pages_free(p->secret_message, sizeof(*p->secret_message));
+	g_free(p);
 }

@@ -8,7 +8,9 @@
 
 static struct deadline *first(struct deadlines *d)
 {
-	return d->queue.head ? d->queue.head->data : NULL;
+	GSequenceIter *begin = g_sequence_get_begin_iter(d->list);
+
+	return g_sequence_iter_is_end(begin) ? NULL : g_sequence_get(begin);
 }
 
 static void arm(struct deadlines *d)
@@ -25,11 +27,13 @@ static void arm(struct deadlines *d)
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct deadlines *d = userdata;
-	struct deadline *one;
+	struct deadline *one = first(d);
 
 	d->timer_at = UINT64_MAX;
-	while ((one = first(d)) && one->at <= (uint64_t)g_get_monotonic_time())
+	if (one && one->at <= (uint64_t)g_get_monotonic_time()) {
+		deadlines_remove(one);
 		d->passed(one->owner);
+	}
 	arm(d);
 	return 0;
 }
@@ -38,7 +42,7 @@ int deadlines_init(struct deadlines *d, sd_event *event, void (*passed)(void *ow
 {
 	int r;
 
-	g_queue_init(&d->queue);
+	d->list = g_sequence_new(NULL);
 	d->passed = passed;
 	d->timer_at = UINT64_MAX;
 	r = sd_event_add_time(event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_USEC,
@@ -49,24 +53,24 @@ int deadlines_init(struct deadlines *d, sd_event *event, void (*passed)(void *ow
 void deadlines_clear(struct deadlines *d)
 {
 	d->timer = sd_event_source_disable_unref(d->timer);
+	g_clear_pointer(&d->list, g_sequence_free);
 }
 
-/* The newest is mostly the latest: the requests of one consumer all grant the same time. */
+static int compare(const void *a, const void *b, void *ctx)
+{
+	const struct deadline *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
 void deadlines_add(struct deadlines *d, struct deadline *one)
 {
-	GList *before = d->queue.tail;
-
-	one->link.data = one;
-	while (before && ((struct deadline *)before->data)->at > one->at)
-		before = before->prev;
-	if (before)
-		g_queue_insert_after_link(&d->queue, before, &one->link);
-	else
-		g_queue_push_head_link(&d->queue, &one->link);
+	one->place = g_sequence_insert_sorted(d->list, one, compare, NULL);
 	arm(d);
 }
 
-void deadlines_remove(struct deadlines *d, struct deadline *one)
+void deadlines_remove(struct deadline *one)
 {
-	g_queue_unlink(&d->queue, &one->link);
+	if (one->place)
+		g_sequence_remove(g_steal_pointer(&one->place));
 }

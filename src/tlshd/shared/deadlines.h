@@ -10,21 +10,22 @@
  * struct deadline - one, inside of what it is for.
  * @at: usec, monotonic
  * @owner: what it is for
+ * @place: where it is in its list; NULL when it is in none
  */
 struct deadline {
 	uint64_t at;
 	void *owner;
-	GList link;
+	GSequenceIter *place;
 };
 
 /**
- * struct deadlines - all of a process, the next one first.
+ * struct deadlines - a list of them, the next one first.
  *
  * The timer is never set back: it fires, finds that nothing is due, and is set for the next one.
  * So a handshake that ends in time costs no system call here.
  */
 struct deadlines {
-	GQueue queue;
+	GSequence *list;
 	sd_event_source *timer;
 	uint64_t timer_at; /* UINT64_MAX when it is off */
 	void (*passed)(void *owner);
@@ -32,15 +33,20 @@ struct deadlines {
 
 /**
  * deadlines_init() - an empty list.
- * @passed: called for each owner whose deadline has come; must remove it
+ * @passed: called for the owner of a deadline that has passed and has been removed
+ *
+ * Each turn of the loop calls @passed for one deadline: when thousands pass at the same moment,
+ * whatever else the loop waits for comes in between.
  *
  * Return: 0 or a negative errno.
  */
 int deadlines_init(struct deadlines *d, sd_event *event, void (*passed)(void *owner));
+
+/** deadlines_clear() - free the list, not its owners. */
 void deadlines_clear(struct deadlines *d);
 
-/** deadlines_add() - add @one, whose @at and @owner are set. */
+/** deadlines_add() - add @one, whose @at and @owner are set; O(log n) whatever the order. */
 void deadlines_add(struct deadlines *d, struct deadline *one);
 
-/** deadlines_remove() - it is over in time. */
-void deadlines_remove(struct deadlines *d, struct deadline *one);
+/** deadlines_remove() - take @one out; does nothing when it is in no list. */
+void deadlines_remove(struct deadline *one);

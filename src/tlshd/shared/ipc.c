@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -11,6 +12,14 @@
 #include <unistd.h>
 
 #include "netlink/upcall.h"
+
+/* Linux 6.5; not in the headers of every system that we are built on. */
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
+#endif
 
 /* Room for the replies to a full house of sessions. */
 #define BUFFER_SIZE (4 * 1024 * 1024)
@@ -58,8 +67,10 @@ static const struct {
 	[IPC_LOOKUP] = {sizeof(struct ipc_lookup), IPC_BROKER},
 	[IPC_DONE] = {sizeof(struct ipc_done), IPC_BROKER},
 	[IPC_LOG] = {sizeof(struct ipc_log), IPC_BROKER},
-	[IPC_SETTINGS] = {sizeof(struct ipc_settings), IPC_WORKER},
+	[IPC_BIRTH] = {sizeof(struct ipc_birth), IPC_WORKER},
 	[IPC_BORN] = {sizeof(struct ipc_born), IPC_BROKER},
+	[IPC_DROP] = {sizeof(struct ipc_drop), IPC_WORKER},
+	[IPC_RING] = {sizeof(struct ipc_ring), IPC_WORKER},
 };
 
 static size_t length_of(uint32_t type)
@@ -110,11 +121,19 @@ static const char *check_fields(const union ipc_message *m)
 		if (m->log.priority < LOG_ERR || m->log.priority > LOG_DEBUG)
 			return "a line of a priority that is not a worker's";
 		return is_string(m->log.line, sizeof(m->log.line)) ? NULL : "a line without end";
-	case IPC_SETTINGS:
-		return m->settings.loglevel > 9 || m->settings.tls_debug > 9 ||
-				       m->settings.nl_debug > 9 || m->settings.sha384_compat > 1
+	case IPC_BIRTH:
+		if (!is_string(m->birth.version, sizeof(m->birth.version)))
+			return "a version without end";
+		if (m->birth.role != IPC_ROLE_WORKER)
+			return "a role that does not exist";
+		return m->birth.loglevel > 9 || m->birth.tls_debug > 9 || m->birth.nl_debug > 9 ||
+				       m->birth.sha384_compat > 1
 			       ? "a setting that does not exist"
 			       : NULL;
+	case IPC_BORN:
+		return is_string(m->born.version, sizeof(m->born.version))
+			       ? NULL
+			       : "a version without end";
 	default:
 		return NULL;
 	}
@@ -161,55 +180,126 @@ int ipc_send(int sock, const union ipc_message *m, int fd, bool wait)
 	return n < 0 ? -errno : 0;
 }
 
-/* The one descriptor of @msg; the padding has room for a second one, which nobody may send. */
-static int take_descriptor(struct msghdr *msg)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int got = -1;
+/* What the kernel may put beside a message: a descriptor, and who the sender is. */
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)) +
+		   CMSG_SPACE(sizeof(int))];
+};
 
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return -1;
-	for (size_t at = CMSG_LEN(0); at + sizeof(got) <= c->cmsg_len; at += sizeof(got)) {
-		if (got >= 0)
+/* What came beside a message. */
+struct beside {
+	int fd;
+	int pidfd;
+	struct ucred ucred;
+	bool cut; /* there was no room for all of it */
+};
+
+/* Keeps the first of several descriptors; there is room for more, which nobody may send. */
+static void keep(int *fd, const struct cmsghdr *c)
+{
+	for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+		int got;
+
+		memcpy(&got, (const char *)c + at, sizeof(got));
+		if (*fd >= 0)
 			close(got);
-		memcpy(&got, (char *)c + at, sizeof(got));
+		else
+			*fd = got;
 	}
-	return got;
 }
 
-int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why)
+static void take_beside(struct msghdr *msg, struct beside *b)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	*b = (struct beside){.fd = -1, .pidfd = -1, .cut = msg->msg_flags & MSG_CTRUNC};
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_RIGHTS)
+			keep(&b->fd, c);
+		else if (c->cmsg_type == SCM_PIDFD)
+			keep(&b->pidfd, c);
+		else if (c->cmsg_type == SCM_CREDENTIALS &&
+			 c->cmsg_len == CMSG_LEN(sizeof(b->ucred)))
+			memcpy(&b->ucred, CMSG_DATA(c), sizeof(b->ucred));
+	}
+}
+
+static void close_beside(struct beside *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	if (b->pidfd >= 0)
+		close(b->pidfd);
+	b->fd = b->pidfd = -1;
+}
+
+/* Return: the message's length; -EMSGSIZE when it is longer than any; another negative errno. */
+static ssize_t receive(int sock, union ipc_message *m, struct beside *b)
+{
+	union control control;
 	struct iovec vec = {m, sizeof(*m)};
 	struct msghdr msg = {.msg_iov = &vec,
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
-	int got;
 	ssize_t n;
 
-	if (fd)
-		*fd = -1;
 	do
 		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	got = take_descriptor(&msg);
-	if (n == 0 && got < 0)
+	take_beside(&msg, b);
+	if (n == 0 && b->fd < 0) {
+		close_beside(b);
 		return -EPIPE;
-
-	*why = msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? "a message too long"
-							: ipc_check(reader, m, (size_t)n);
-	if (!*why && fd) {
-		*fd = got;
-		return 0;
 	}
-	if (got >= 0)
-		close(got);
+	if (msg.msg_flags & MSG_TRUNC) {
+		close_beside(b);
+		return -EMSGSIZE;
+	}
+	return n;
+}
+
+int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why)
+{
+	struct beside b;
+	ssize_t n = receive(sock, m, &b);
+
+	if (fd)
+		*fd = -1;
+	if (n < 0 && n != -EMSGSIZE)
+		return (int)n;
+	*why = n < 0 ? "a message too long" : ipc_check(reader, m, (size_t)n);
+	if (n >= 0 && !fd && (b.fd >= 0 || b.cut))
+		*why = "a descriptor that nobody asked for";
+	if (!*why && fd) {
+		*fd = b.fd;
+		b.fd = -1;
+	}
+	if (n >= 0)
+		close_beside(&b);
+	return *why ? -EBADMSG : 0;
+}
+
+int ipc_receive_birth(int sock, union ipc_message *m, const char **why)
+{
+	struct beside b;
+	ssize_t n = receive(sock, m, &b);
+
+	if (n < 0 && n != -EMSGSIZE)
+		return (int)n;
+	if (n >= 0)
+		close_beside(&b);
+	/* Of a message of another build, the version is all that can be understood. */
+	if ((n < 0 || (size_t)n >= offsetof(struct ipc_birth, role)) &&
+	    m->header.type == IPC_BIRTH && is_string(m->birth.version, sizeof(m->birth.version)) &&
+	    strcmp(m->birth.version, version_of_build()) != 0)
+		return -ESTALE;
+	*why = n < 0 ? "a message too long" : ipc_check(IPC_WORKER, m, (size_t)n);
+	if (!*why && m->header.type != IPC_BIRTH)
+		*why = "another first message than a broker's";
 	return *why ? -EBADMSG : 0;
 }
 
@@ -218,39 +308,33 @@ void ipc_want_sender(int sock, bool want)
 	int value = want;
 
 	setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &value, sizeof(value));
+	setsockopt(sock, SOL_SOCKET, SO_PASSPIDFD, &value, sizeof(value));
 }
 
-int ipc_receive_born(int sock, pid_t *pid)
+int ipc_receive_from(int sock, union ipc_message *m, struct ipc_sender *sender, const char **why)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
-	} control;
-	union ipc_message m;
-	struct iovec vec = {&m, sizeof(m)};
-	struct msghdr msg = {.msg_iov = &vec,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	struct cmsghdr *c;
-	struct ucred sender;
-	ssize_t n;
+	int passes = 0;
+	socklen_t len = sizeof(passes);
+	struct beside b;
+	ssize_t n = receive(sock, m, &b);
 
-	do
-		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	if (n < 0 && n != -EMSGSIZE)
+		return (int)n;
+	*why = n < 0 ? "a message too long" : ipc_check(IPC_BROKER, m, (size_t)n);
 	if (n < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
-	if (n == 0)
-		return -EPIPE;
-	c = CMSG_FIRSTHDR(&msg);
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || ipc_check(IPC_BROKER, &m, (size_t)n) ||
-	    m.header.type != IPC_BORN || !c || c->cmsg_level != SOL_SOCKET ||
-	    c->cmsg_type != SCM_CREDENTIALS)
 		return -EBADMSG;
-	memcpy(&sender, CMSG_DATA(c), sizeof(sender));
-	if (sender.uid == 0)
+	if (!*why && b.fd >= 0)
+		*why = "a descriptor that nobody asked for";
+	if (!*why && b.pidfd < 0 && b.ucred.pid > 0 &&
+	    (getsockopt(sock, SOL_SOCKET, SO_PASSPIDFD, &passes, &len) < 0 || !passes))
+		b.pidfd = pidfd_open(b.ucred.pid, 0);
+	*sender = (struct ipc_sender){b.ucred.pid, b.ucred.uid, -1};
+	if (!*why) {
+		sender->pidfd = b.pidfd;
+		b.pidfd = -1;
+	}
+	close_beside(&b);
+	if (*why)
 		return -EBADMSG;
-	*pid = sender.pid;
-	return 0;
+	return sender->pidfd < 0 ? -EMFILE : 0;
 }

@@ -10,14 +10,18 @@
 #include "common/identity.h"
 #include "common/secret.h"
 #include "tlshd/shared/outcome.h"
+#include "tlshd/shared/version.h"
 
 /*
- * A worker that systemd starts gets SETTINGS first, on the socket it was started by, and with it the
- * socket of all else; there it says BORN. One that was forked needs neither.
+ * The life of a worker: its first message is BIRTH, by which it learns of which build the broker is,
+ * what it is to be, and its settings; it answers BORN as soon as it can take a job. Both begin with
+ * the version, and that part never changes, so that two builds can find out that they are two.
+ * One that was forked finds BIRTH in its socket; one that systemd starts gets that socket by RING,
+ * on its standard input.
  *
- * The life of a job: JOB goes to the worker, with the socket. RAN comes back when it has run for
- * the first time and waits for its peer. A server asks LOOKUP and is answered KEY, one at a
- * time. DONE ends it. A worker may send LOG at any time.
+ * The life of a job: JOB goes to the worker, with the socket. RAN comes back, once, when the session
+ * has run and waits for its peer. A server asks LOOKUP, once, and is answered KEY. DONE ends it, and comes once for each JOB, also after a DROP. A worker may
+ * send LOG at any time, within a budget. What is allowed when is a table in broker/order.c.
  */
 enum ipc_type {
 	IPC_JOB = 1, /* broker to worker, with a descriptor */
@@ -26,8 +30,10 @@ enum ipc_type {
 	IPC_LOOKUP = 4, /* worker to broker */
 	IPC_DONE = 5, /* worker to broker */
 	IPC_LOG = 6, /* worker to broker */
-	IPC_SETTINGS = 7, /* broker to worker, with a descriptor */
+	IPC_BIRTH = 7, /* broker to worker */
 	IPC_BORN = 8, /* worker to broker */
+	IPC_DROP = 9, /* broker to worker: the job has ended without it */
+	IPC_RING = 10, /* broker to worker, with a descriptor */
 };
 
 #define IPC_TEXT_MAX 511
@@ -87,16 +93,36 @@ struct ipc_log {
 	char line[IPC_TEXT_MAX + 1];
 };
 
-/** struct ipc_settings - what a worker has to know of the configuration. */
-struct ipc_settings {
+enum ipc_role { IPC_ROLE_WORKER = 1 };
+
+/**
+ * struct ipc_birth - all that a new process has to know.
+ * @version: version_of_build() of the broker
+ * @role: what the process is to be
+ *
+ * The rest is of the configuration, see struct config.
+ */
+struct ipc_birth {
 	struct ipc_header header;
+	char version[VERSION_SIZE];
+	uint32_t role;
 	uint32_t loglevel;
 	uint32_t tls_debug;
 	uint32_t nl_debug;
 	uint32_t sha384_compat;
 };
 
+/** struct ipc_born - the answer to BIRTH. @version: version_of_build() of the new process. */
 struct ipc_born {
+	struct ipc_header header;
+	char version[VERSION_SIZE];
+};
+
+struct ipc_drop {
+	struct ipc_header header;
+};
+
+struct ipc_ring {
 	struct ipc_header header;
 };
 
@@ -108,8 +134,10 @@ union ipc_message {
 	struct ipc_lookup lookup;
 	struct ipc_done done;
 	struct ipc_log log;
-	struct ipc_settings settings;
+	struct ipc_birth birth;
 	struct ipc_born born;
+	struct ipc_drop drop;
+	struct ipc_ring ring;
 };
 
 enum ipc_end { IPC_BROKER, IPC_WORKER };
@@ -142,21 +170,43 @@ int ipc_send(int sock, const union ipc_message *m, int fd, bool wait);
 
 /**
  * ipc_receive() - receive one message without waiting, and check it.
- * @fd: where not NULL, set to the descriptor that came with it, the caller's to close, or -1;
- *	where NULL, one that comes is closed
+ * @fd: where not NULL, set to the descriptor that came with it, the caller's to close, or -1, also
+ *	when there was no room for it in our table; where NULL, none may come
  * @why: on -EBADMSG a static sentence
  *
  * Return: 0; -EAGAIN when there is none; -EPIPE when the other end is closed; -EBADMSG.
  */
 int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why);
 
+/**
+ * ipc_receive_birth() - ipc_receive() of the first message of a new process, which must be BIRTH.
+ *
+ * Return: as ipc_receive(), and -ESTALE when the broker is of another build: only @m->birth.version
+ * is set then.
+ */
+int ipc_receive_birth(int sock, union ipc_message *m, const char **why);
+
+/**
+ * struct ipc_sender - who sent a message, as the kernel says.
+ * @pidfd: the process, to be closed by the caller
+ */
+struct ipc_sender {
+	pid_t pid;
+	uid_t uid;
+	int pidfd;
+};
+
 /** ipc_want_sender() - from now on, or no more, messages tell who sent them. */
 void ipc_want_sender(int sock, bool want);
 
 /**
- * ipc_receive_born() - receive a worker's first word, by which the kernel says who it is.
+ * ipc_receive_from() - ipc_receive() for the broker, with the sender.
  * @sock: after ipc_want_sender()
+ * @sender: set on success
  *
- * Return: 0; -EAGAIN; -EPIPE; -EBADMSG when it is another word, or comes from root.
+ * The pidfd comes with the message (Linux 6.5), and so is the sender's even if it has ended and its
+ * number is another's; an older kernel is asked for one by number.
+ *
+ * Return: as ipc_receive(), and -EMFILE when our table has no room for the pidfd.
  */
-int ipc_receive_born(int sock, pid_t *pid);
+int ipc_receive_from(int sock, union ipc_message *m, struct ipc_sender *sender, const char **why);

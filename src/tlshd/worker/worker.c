@@ -3,13 +3,14 @@
 #include "tlshd/worker/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
@@ -88,8 +89,7 @@ static void audit_of_gnutls(gnutls_session_t tls, const char *text)
 
 static void end_pause(struct held *h)
 {
-	if (h->pause.at)
-		deadlines_remove(&h->worker->pauses, &h->pause);
+	deadlines_remove(&h->pause);
 	h->pause.at = 0;
 }
 
@@ -99,7 +99,7 @@ static void held_free(void *ptr)
 
 	end_pause(h);
 	sd_event_source_disable_unref(h->io);
-	deadlines_remove(&h->worker->deadlines, &h->deadline);
+	deadlines_remove(&h->deadline);
 	session_free(h->session);
 	if (h->fd >= 0)
 		close(h->fd);
@@ -290,6 +290,15 @@ static void take_key(struct worker *w, const struct ipc_key *key)
 	step(h);
 }
 
+/* The broker has ended the job; our DONE tells it that nothing more comes. */
+static void drop(struct worker *w, uint32_t job)
+{
+	struct held *h = g_hash_table_lookup(w->jobs, GUINT_TO_POINTER(job));
+
+	if (h)
+		fail(h, CAUSE_PEER_STALLED, NULL);
+}
+
 static int on_broker(sd_event_source *source, int sock, uint32_t events, void *userdata)
 {
 	struct worker *w = userdata;
@@ -308,26 +317,68 @@ static int on_broker(sd_event_source *source, int sock, uint32_t events, void *u
 		close(fd);
 	if (m.header.type == IPC_KEY)
 		take_key(w, &m.key);
+	if (m.header.type == IPC_DROP)
+		drop(w, m.header.job);
 	explicit_bzero(&m, sizeof(m));
 	return 0;
 }
 
-static void run(int sock, const config *settings)
+/* Of another build than the broker: say so, for it knows what to do, and end. */
+static noreturn void end_as_stranger(int sock, const char *broker)
 {
+	union ipc_message m = {.born.header = {IPC_BORN, 0}};
+
+	log_debug(1, "the broker is of the build %s, this worker of %s", broker,
+		  version_of_build());
+	g_strlcpy(m.born.version, version_of_build(), sizeof(m.born.version));
+	tell(sock, &m);
+	_exit(EXIT_SUCCESS);
+}
+
+/* Waits for the first message. Return: 0 with @birth filled, or a negative errno. */
+static int await_birth(int sock, struct ipc_birth *birth)
+{
+	struct pollfd wait = {.fd = sock, .events = POLLIN};
+	const char *why = "";
+	union ipc_message m;
+	int r;
+
+	poll(&wait, 1, -1);
+	r = ipc_receive_birth(sock, &m, &why);
+	if (r == -ESTALE)
+		end_as_stranger(sock, m.birth.version);
+	if (r == -EBADMSG)
+		log_error("the broker sent %s", why);
+	*birth = m.birth;
+	return r;
+}
+
+static void set_log_levels(const struct ipc_birth *birth)
+{
+	uint32_t tls_level = birth->tls_debug;
+
+	log_set_level((int)MAX(birth->loglevel, birth->nl_debug ? 6U : 0));
+	if (birth->loglevel == 9 && tls_level < 4)
+		tls_level = 4;
+	gnutls_global_set_log_function(log_of_gnutls);
+	gnutls_global_set_audit_log_function(audit_of_gnutls);
+	gnutls_global_set_log_level((int)MIN(tls_level, (uint32_t)GNUTLS_LOG_MAX));
+}
+
+static void run(int sock)
+{
+	union ipc_message born = {.born.header = {IPC_BORN, 0}};
 	struct worker w = {.sock = sock};
 	g_autofree char *why = NULL;
-	int tls_level = settings->tls_debug;
+	struct ipc_birth birth;
 	sd_id128_t boot;
 
 	log_sock = sock;
 	log_set_sink(log_to_broker);
-	if (settings->loglevel == 9 && tls_level < 4)
-		tls_level = 4;
-	gnutls_global_set_log_function(log_of_gnutls);
-	gnutls_global_set_audit_log_function(audit_of_gnutls);
-	gnutls_global_set_log_level(MIN(tls_level, GNUTLS_LOG_MAX));
-
-	if (engine_init(&w.engine, settings->sha384_compat, &why) < 0) {
+	if (await_birth(sock, &birth) < 0)
+		return;
+	set_log_levels(&birth);
+	if (engine_init(&w.engine, birth.sha384_compat, &why) < 0) {
 		log_error("no handshake is possible: %s", why);
 		return;
 	}
@@ -341,8 +392,10 @@ static void run(int sock, const config *settings)
 	}
 	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
 	sd_id128_get_boot(&boot);
+	g_strlcpy(born.born.version, version_of_build(), sizeof(born.born.version));
 	if (sandbox_enter(&role_worker) < 0)
 		return;
+	tell(sock, &born);
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
 	deadlines_clear(&w.pauses);
@@ -351,37 +404,28 @@ static void run(int sock, const config *settings)
 	engine_clear(&w.engine);
 }
 
-noreturn void worker_main(int sock, const config *settings, uid_t uid, gid_t gid)
+noreturn void worker_main(int sock, uid_t uid, gid_t gid)
 {
 	if (sandbox_become(&role_worker, sock, uid, gid) < 0)
 		_exit(EXIT_FAILURE);
-	run(sock, settings);
+	/* A broker that is killed cannot end its children; what systemd has started goes with the unit. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	run(sock);
 	_exit(EXIT_SUCCESS);
 }
 
 noreturn void worker_main_started(void)
 {
-	const union ipc_message born = {.born.header = {IPC_BORN, 0}};
 	struct pollfd wait = {.fd = STDIN_FILENO, .events = POLLIN};
-	config settings = {0};
 	union ipc_message m;
 	const char *why;
 	int sock, r;
 
 	poll(&wait, 1, -1);
 	r = ipc_receive(STDIN_FILENO, IPC_WORKER, &m, &sock, &why);
-	if (r < 0 || m.header.type != IPC_SETTINGS || sock < 0) {
+	if (r < 0 || m.header.type != IPC_RING || sock < 0) {
 		log_error("a worker is started by systemd, for a broker; see tlshd-worker.socket");
 		_exit(EXIT_FAILURE);
 	}
-	settings.loglevel = (int)m.settings.loglevel;
-	settings.tls_debug = (int)m.settings.tls_debug;
-	settings.nl_debug = (int)m.settings.nl_debug;
-	settings.sha384_compat = m.settings.sha384_compat;
-	log_set_level(MAX(settings.loglevel, settings.nl_debug ? 6 : 0));
-	if (sandbox_become(&role_worker, sock, getuid(), getgid()) < 0)
-		_exit(EXIT_FAILURE);
-	tell(sock, &born);
-	run(sock, &settings);
-	_exit(EXIT_SUCCESS);
+	worker_main(sock, getuid(), getgid());
 }

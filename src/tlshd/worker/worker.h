@@ -5,21 +5,18 @@
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
-#include "tlshd/shared/config.h"
-
 /**
- * worker_main() - be a worker, in a process that the broker has just forked.
- * @sock: its end of the ipc pair; every other descriptor above stderr is closed
- * @settings: the configuration, as it was at the fork
+ * worker_main() - be a worker: in a process that the broker has just forked, or systemd has started.
+ * @sock: its end of the ipc pair, in which BIRTH waits; every other descriptor above stderr is closed
  * @uid, @gid: whom to become
  *
  * Gives up every right, then runs handshakes until the broker's end closes.
  */
-noreturn void worker_main(int sock, const config *settings, uid_t uid, gid_t gid);
+noreturn void worker_main(int sock, uid_t uid, gid_t gid);
 
 /**
- * worker_main_started() - be a worker, in a process that systemd has started for a broker.
+ * worker_main_started() - worker_main() in a process that systemd has started for a broker.
  *
- * Its standard input is the socket on which the broker sends the settings, and the one to work on.
+ * Its standard input is the connection by which the broker sends the socket to work on.
  */
 noreturn void worker_main_started(void);

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From ACCEPT to a job: its keyring, a client's key, and what happens when no descriptor is left. */
+#include "tlshd/broker/intake.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/identity.h"
+#include "common/log.h"
+#include "tlshd/broker/acceptor.h"
+
+/* The next look for a free descriptor, if none of ours becomes free before: the limit may be raised. */
+#define FULL_USEC (100 * UINT64_C(1000))
+/* The log hears of it once in this time, however long it lasts. */
+#define FULL_LOG_USEC (10 * G_USEC_PER_SEC)
+
+struct intake {
+	struct upcall *kernel;
+	struct jobs *jobs;
+	struct keys *keys;
+	struct acceptor *acceptor; /* NULL where one thread has to do */
+	sd_event_source *room; /* to take requests for which there was no descriptor */
+	bool full; /* there are some, or may be */
+	bool wants_room;
+	uint64_t full_at; /* usec, monotonic: when the log was last told of that */
+	bool process_keyring_used; /* an ACCEPT may have linked something into it */
+	bool closed;
+};
+
+/* READY is not repeated for queued requests, so poll for a free descriptor. */
+static void wait_for_room(struct intake *in)
+{
+	uint64_t now = (uint64_t)g_get_monotonic_time();
+
+	in->full = in->wants_room = true;
+	sd_event_source_set_time_relative(in->room, FULL_USEC);
+	sd_event_source_set_enabled(in->room, SD_EVENT_ONESHOT);
+	if (in->full_at && now - in->full_at < FULL_LOG_USEC)
+		return;
+	in->full_at = now;
+	log_error("no descriptor is left for more than the %u handshakes in flight: peers that have not sent a ClientHello make room for others; raise LimitNOFILE= or ulimit -n",
+		  jobs_count(in->jobs));
+}
+
+/* Only record the request; slow work waits until the queue is drained. */
+static void take_request(void *ctx, const struct accepted *one)
+{
+	struct intake *in = ctx;
+	struct job *j;
+
+	if (one->error == -EMFILE) {
+		wait_for_room(in);
+		return;
+	}
+	if (one->error && one->error != -EBADMSG) {
+		log_error("ACCEPT failed: %s", g_strerror(-one->error));
+		return;
+	}
+	if (one->error && one->req.sockfd < 0) {
+		log_error("the kernel's request is malformed and has no socket: %s", one->why);
+		return;
+	}
+	j = job_new(in->jobs, one);
+	if (one->error)
+		job_fail(j, CAUSE_BAD_REQUEST, one->why);
+	else if (one->req.auth != HANDSHAKE_PSK)
+		job_fail(j, CAUSE_UNSUPPORTED_AUTH,
+			 one->req.auth == HANDSHAKE_X509 ? "x.509" : "no authentication");
+}
+
+void intake_drain(struct intake *in)
+{
+	in->full = false;
+	accept_all(in->kernel, false, &in->process_keyring_used, take_request, in);
+}
+
+void intake_look(struct intake *in)
+{
+	int r = in->closed ? 0 : upcall_ready(in->kernel);
+
+	if (r == 0)
+		return;
+	if (r == -ENOBUFS)
+		log_debug(1, "netlink: READYs were lost, which costs nothing");
+	else if (r < 0)
+		log_error("netlink: %s", g_strerror(-r));
+	else
+		log_debug(6, "netlink: %d READY", r);
+	intake_drain(in);
+	jobs_notify(in->jobs);
+}
+
+bool intake_wants_room(struct intake *in)
+{
+	bool wants = in->wants_room;
+
+	in->wants_room = false;
+	return wants;
+}
+
+static int on_room(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	intake_drain(userdata);
+	return 0;
+}
+
+/* The key of a client: the first of those the kernel names that is there. */
+static int choose_client_key(struct intake *in, struct job *j)
+{
+	int r = -ENOKEY;
+
+	for (size_t i = 0; i < j->n_named; i++) {
+		g_autofree char *identity = NULL;
+
+		r = keys_identity(in->keys, j->named[i], &identity);
+		if (r == 0 && strlen(identity) > IDENTITY_MAX)
+			r = -EMSGSIZE;
+		if (r < 0)
+			continue;
+		j->key = j->named[i];
+		j->identity = g_steal_pointer(&identity);
+		return 0;
+	}
+	return r;
+}
+
+static void start_client(struct intake *in, struct job *j)
+{
+	int r = choose_client_key(in, j);
+
+	if (r == 0)
+		job_make_ready(j);
+	else if (!j->n_named)
+		job_fail(j, CAUSE_NO_KEY_NAMED, NULL);
+	else
+		job_fail(j,
+			 keys_status(r) == ENOKEY ? CAUSE_NAMED_KEY_MISSING
+						  : CAUSE_NAMED_KEY_UNREADABLE,
+			 key_strerror(r));
+}
+
+bool intake_work(struct intake *in)
+{
+	struct job *j;
+
+	if (in->full && accept_has_room()) {
+		intake_drain(in);
+		return true;
+	}
+	j = jobs_new_one(in->jobs);
+	if (!j)
+		return false;
+	keys_use_keyring(in->keys, j->keyring);
+	if (j->side == HANDSHAKE_CLIENT)
+		start_client(in, j);
+	else
+		job_wait(j);
+	return true;
+}
+
+int intake_new(struct intake **out, sd_event *event, struct upcall *kernel, struct jobs *jobs,
+	       struct keys *keys)
+{
+	struct intake *in = g_new0(struct intake, 1);
+	int r;
+
+	in->kernel = kernel;
+	in->jobs = jobs;
+	in->keys = keys;
+	r = sd_event_add_time(event, &in->room, CLOCK_MONOTONIC, UINT64_MAX, 0, on_room, in);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(in->room, SD_EVENT_OFF);
+	if (r < 0) {
+		intake_free(in);
+		return r;
+	}
+	*out = in;
+	return 0;
+}
+
+int intake_help(struct intake *in, struct upcall *second)
+{
+	return acceptor_start(&in->acceptor, sd_event_source_get_event(in->room), second,
+			      take_request, in);
+}
+
+void intake_close(struct intake *in)
+{
+	acceptor_stop(g_steal_pointer(&in->acceptor));
+	upcall_leave(in->kernel);
+	/* The kernel waits for what it queued before we left. */
+	intake_drain(in);
+	in->closed = true;
+}
+
+void intake_free(struct intake *in)
+{
+	if (!in)
+		return;
+	acceptor_stop(in->acceptor);
+	sd_event_source_disable_unref(in->room);
+	g_free(in);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The requests that the kernel waits for: ids, states, deadlines, and their one end. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <glib.h>
+#include <systemd/sd-event.h>
+
+#include "common/keyring.h"
+#include "netlink/upcall.h"
+#include "tlshd/broker/acceptor.h"
+#include "tlshd/broker/peer.h"
+#include "tlshd/shared/deadlines.h"
+#include "tlshd/shared/outcome.h"
+
+/* From JOB_HANDED on the job is in a worker; what moves it from there is a table (order.c). */
+enum job_state {
+	JOB_NEW, /* nobody has looked at it yet */
+	JOB_WAITING, /* for its peer's first byte */
+	JOB_READY, /* for a worker */
+	JOB_HANDED, /* its worker has not said a word about it */
+	JOB_BEGUN, /* its worker waits for its peer */
+	JOB_ASKING, /* its worker asks for a key */
+	JOB_UNKEYED, /* there was none */
+	JOB_KEYED, /* its worker was given a key */
+	JOB_ENDED, /* the kernel is told a little later, see job_end() */
+};
+
+/* The worker that a job is in; the pool's. */
+struct pool_worker;
+
+/**
+ * struct job - a request; to be changed by the functions below, and by who is named.
+ * @all: the jobs it belongs to
+ * @id: its number, for ipc and the log; not 0
+ * @sockfd: the kernel's socket
+ * @keyring: of the request, 0 when unknown
+ * @named, @n_named: the keys that the kernel names for a client
+ * @key: found for it, 0 for none; set by intake and pool
+ * @identity: a client's own, or the one that was looked up; owned; set by intake and pool
+ * @worker: where it is, from JOB_HANDED on; the pool's
+ * @start: usec, monotonic
+ * @deadline: until when it must be over
+ * @mark: the ACCEPT that brought it
+ */
+struct job {
+	struct jobs *all;
+	uint32_t id;
+	int sockfd;
+	enum handshake_side side;
+	enum job_state state;
+	key_serial keyring;
+	key_serial named[UPCALL_PEERS_MAX];
+	size_t n_named;
+	key_serial key;
+	char *identity;
+	struct pool_worker *worker;
+	uint64_t start;
+	struct deadline deadline;
+	struct accept_mark mark;
+	union peer peer;
+	struct outcome outcome; /* of one that has ended */
+	bool stranger; /* a server's that has not finished its ClientHello */
+	GQueue *queue; /* where it is in */
+	GList link;
+};
+
+/** struct jobs - all of them. */
+struct jobs;
+
+/**
+ * jobs_new() - none yet.
+ * @out: set on success, to be freed by jobs_free()
+ * @kernel: is told how each ends; borrowed
+ * @late: called for a job whose deadline has passed, which it must end
+ *
+ * Return: 0 or a negative errno.
+ */
+int jobs_new(struct jobs **out, sd_event *event, struct upcall *kernel,
+	     void (*late)(void *ctx, struct job *j), void *ctx);
+
+/** jobs_free() - end those that are left for CAUSE_STOPPING. NULL is fine. */
+void jobs_free(struct jobs *js);
+
+/** jobs_count() - those that the kernel waits for. */
+unsigned int jobs_count(const struct jobs *js);
+
+/** jobs_new_one() - the oldest in JOB_NEW, or NULL. */
+struct job *jobs_new_one(const struct jobs *js);
+
+/** jobs_ready_one(), jobs_ready_count() - the oldest in JOB_READY, or NULL, and how many there are. */
+struct job *jobs_ready_one(const struct jobs *js);
+unsigned int jobs_ready_count(const struct jobs *js);
+
+/** jobs_find() - the job with this id, or NULL. */
+struct job *jobs_find(const struct jobs *js, uint32_t id);
+
+/** jobs_notify() - have "systemctl status" show the counts; at most once a second. */
+void jobs_notify(struct jobs *js);
+
+/**
+ * jobs_crowded_out() - which of several jobs has to go when there is no room for more.
+ * @queue: of struct job, the oldest first
+ *
+ * Of the CROWD_WINDOW oldest that are strangers and have had CROWD_USEC for their ClientHello it is
+ * one of the source that has the most in the whole house, the oldest of these.
+ *
+ * Return: it, or NULL when none is old enough.
+ */
+struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue);
+#define CROWD_WINDOW 64
+#define CROWD_USEC G_USEC_PER_SEC
+
+/** jobs_waiting() - those in JOB_WAITING, the oldest first, for jobs_crowded_out(). */
+const GQueue *jobs_waiting(const struct jobs *js);
+
+/**
+ * job_new() - take a request over: its socket, its deadline from now on.
+ * @one: an ACCEPT that brought a socket
+ *
+ * A server's deadline is an eighth before the time that the consumer grants, 2 s at most. The target
+ * has a timer of its own for that time (nvmet_tcp, 6.12 and 7.2), and for thousands of silent peers
+ * a deadline equal to it would make DONE and that timer meet.
+ */
+struct job *job_new(struct jobs *js, const struct accepted *one);
+
+/** job_move() - into another state, at the end of @queue; NULL for none. */
+void job_move(struct job *j, enum job_state state, GQueue *queue);
+
+/** job_make_ready() - the next worker with room gets @j. */
+void job_make_ready(struct job *j);
+
+/** job_wait() - until the peer's first byte; ready at once where it is there already. */
+void job_wait(struct job *j);
+
+/**
+ * job_end() - tell the log, and the kernel as soon as it may be told; then @j is freed.
+ * @o: how it ended; the kernel's status follows from its cause
+ *
+ * The target arms its own timer for a handshake only after it has asked for it, and a DONE that comes
+ * first makes that timer run on freed memory: any stranger could crash the machine by two lines of
+ * HTTP. So the kernel hears of a server's end when the thread that took the request has slept since,
+ * which leaves the CPU to the target, and 50 ms after the ACCEPT, 5 ms for a success, which takes the
+ * peer two more turns.
+ */
+void job_end(struct job *j, const struct outcome *o);
+
+/** job_fail() - job_end() for a cause of the broker's; @detail may be NULL. */
+void job_fail(struct job *j, enum cause cause, const char *detail);
+
+/** job_side() - "client" or "server". */
+const char *job_side(const struct job *j);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The workers as the broker sees them: their states, their messages, and their end. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "tlshd/broker/birth.h"
+#include "tlshd/broker/job.h"
+#include "tlshd/broker/keys.h"
+#include "tlshd/shared/config.h"
+
+/**
+ * struct pool_limits - what a worker may take, in microseconds and jobs.
+ * @birth: until BORN; then another one is asked for
+ * @patience: without progress, after it was late with a job; then it is lost
+ * @dismissed: to end by itself, once its socket is closed; then it is killed
+ * @respawn: between a birth that failed, or a worker that died young, and the next
+ * @life: until it is replaced, if it had a job
+ * @life_jobs: until it is replaced, give or take a quarter
+ * @jobs: that it has at the same time
+ */
+struct pool_limits {
+	uint64_t birth;
+	uint64_t patience;
+	uint64_t dismissed;
+	uint64_t respawn;
+	uint64_t life;
+	unsigned int life_jobs;
+	unsigned int jobs;
+};
+
+/** pool_limits - those of the daemon; tests have less time. */
+extern const struct pool_limits pool_limits;
+
+/**
+ * struct pool_params - what a pool needs; pointers are borrowed.
+ * @upgraded: called when a new worker is of another build than we are; @build is its own
+ */
+struct pool_params {
+	sd_event *event;
+	struct jobs *jobs;
+	struct keys *keys;
+	struct birth_plan plan;
+	struct pool_limits limits;
+	void (*upgraded)(void *ctx, const char *build);
+	void *ctx;
+};
+
+/** struct pool - the workers. */
+struct pool;
+
+/** pool_new() - no worker yet. Return: 0 with @out set, to be freed by pool_free(); a negative errno. */
+int pool_new(struct pool **out, const struct pool_params *params);
+
+/** pool_free() - end every worker, and wait until none is left. NULL is fine. */
+void pool_free(struct pool *p);
+
+/**
+ * pool_configure() - from now on workers are born with these settings.
+ *
+ * Those that there are finish what they have, take no more, and are ended.
+ */
+void pool_configure(struct pool *p, const config *settings);
+
+/**
+ * pool_work() - one piece of the work that is due: a birth, a job for a worker, a job that has lost
+ * its worker. Return: was there one?
+ */
+bool pool_work(struct pool *p);
+
+/** pool_size() - workers that have been born and take jobs. */
+unsigned int pool_size(const struct pool *p);
+
+/** pool_wanted() - workers that there are to be. */
+unsigned int pool_wanted(const struct pool *p);
+
+/** pool_stop() - no more births. */
+void pool_stop(struct pool *p);
+
+/**
+ * pool_late() - the deadline of @j has passed while it was in a worker or waited for one.
+ *
+ * @j fails, and it alone: a worker that has more to do than time comes to it later. One that makes no
+ * progress for some seconds more is lost.
+ */
+void pool_late(struct pool *p, struct job *j);
+
+/**
+ * pool_make_room() - end one stranger that a worker has, see jobs_crowded_out().
+ *
+ * Return: was there one?
+ */
+bool pool_make_room(struct pool *p);

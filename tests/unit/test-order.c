@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tests of what a worker may say of a job, and when. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <glib.h>
+
+#include "tlshd/broker/order.h"
+
+#define C HANDSHAKE_CLIENT
+#define S HANDSHAKE_SERVER
+#define NO (-EPROTO)
+
+static const enum ipc_type types[] = {IPC_JOB, IPC_KEY,	  IPC_RAN,  IPC_LOOKUP, IPC_DONE,
+				      IPC_LOG, IPC_BIRTH, IPC_BORN, IPC_DROP,	IPC_RING};
+
+/* What is not here is not allowed. */
+static int expected(enum ipc_type type, enum handshake_side side, enum job_state state)
+{
+	bool in_worker = state >= JOB_HANDED && state < JOB_ENDED;
+
+	if (type == IPC_RAN)
+		return state == JOB_HANDED ? JOB_BEGUN : NO;
+	if (type == IPC_LOOKUP)
+		return side == S && (state == JOB_HANDED || state == JOB_BEGUN) ? JOB_ASKING : NO;
+	if (type == IPC_DONE)
+		return in_worker && (side == S || state <= JOB_BEGUN) ? JOB_ENDED : NO;
+	return NO;
+}
+
+static void each_message_has_its_time(void **state)
+{
+	static const enum handshake_side sides[] = {C, S};
+
+	for (size_t t = 0; t < G_N_ELEMENTS(types); t++)
+		for (size_t i = 0; i < 2; i++)
+			for (enum job_state s = JOB_NEW; s <= JOB_ENDED; s++)
+				assert_int_equal(order_next(types[t], sides[i], s),
+						 expected(types[t], sides[i], s));
+}
+
+static void side_that_does_not_exist_may_not_speak(void **state)
+{
+	for (size_t t = 0; t < G_N_ELEMENTS(types); t++)
+		for (enum job_state s = JOB_NEW; s <= JOB_ENDED; s++)
+			assert_int_equal(order_next(types[t], 0, s), NO);
+}
+
+static void success_needs_a_key(void **state)
+{
+	for (enum job_state s = JOB_HANDED; s <= JOB_ENDED; s++) {
+		assert_int_equal(order_may_succeed(S, s), s == JOB_KEYED);
+		assert_int_equal(order_may_succeed(C, s), s == JOB_HANDED || s == JOB_BEGUN);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_message_has_its_time),
+		cmocka_unit_test(side_that_does_not_exist_may_not_speak),
+		cmocka_unit_test(success_needs_a_key),
+	};
+
+	return cmocka_run_group_tests_name("order", tests, NULL, NULL);
+}
