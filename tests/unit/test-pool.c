@@ -613,7 +613,7 @@ static void who_asks_twice_is_ended(void **state)
 		j = given_job(&s);
 		say_lookup(s, j->id, first[i]);
 		say_lookup(s, j->id, "another");
-		assert_lost(s, "it spoke out of turn");
+		assert_lost(s, "it asked for keys that are none of its business");
 		/* and has had one answer */
 		assert_int_equal(hear(s, &m), IPC_KEY);
 		assert_int_equal(hear(s, &m), 0);
@@ -778,7 +778,7 @@ static void late_worker_may_not_ask_on_and_on(void **state)
 	settle();
 	assert_alive(s);
 	say_lookup(s, id, KNOWN);
-	assert_lost(s, "it spoke out of turn");
+	assert_lost(s, "it asked for keys that are none of its business");
 }
 
 static void small_socket(struct pool_limits *limits)

@@ -202,6 +202,13 @@ static void notify_ready(struct broker *b)
 	sd_notify(0, "READY=1");
 }
 
+static void work_all(struct broker *b)
+{
+	while (work(b))
+		intake_look(b->intake);
+	notify_ready(b);
+}
+
 /*
  * Wait; take what the kernel has; dispatch one source; then the work that was noted, piece by piece.
  * The kernel's queue is short, so it comes before each of these.
@@ -224,9 +231,7 @@ static int turn(struct broker *b)
 		r = sd_event_dispatch(b->event);
 	if (r < 0)
 		return r;
-	while (work(b))
-		intake_look(b->intake);
-	notify_ready(b);
+	work_all(b);
 	return 0;
 }
 
@@ -235,6 +240,7 @@ static int run_loop(struct broker *b)
 	int r = 0;
 
 	intake_drain(b->intake); /* what was queued before we said that we are there */
+	work_all(b);
 	while (r >= 0 && sd_event_get_state(b->event) != SD_EVENT_FINISHED &&
 	       !(b->stopping && !jobs_count(b->jobs)))
 		r = turn(b);

@@ -602,9 +602,10 @@ static void on_done(struct pool_worker *w, struct job *j, enum job_state before,
 	job_end(j, &o);
 }
 
-static void speaks_out_of_turn(struct pool_worker *w, const struct job *j)
+static void lose_for_order(struct pool_worker *w, const struct ipc_header *header)
 {
-	lose(w, j ? "it spoke out of turn" : "it spoke of a job that it does not have");
+	lose(w, header->type == IPC_LOOKUP ? "it asked for keys that are none of its business"
+					   : "it spoke out of turn");
 }
 
 /* Of a job that has ended without its worker: what was on its way. */
@@ -613,7 +614,7 @@ static void take_late(struct pool_worker *w, struct late *late, const struct ipc
 	int next = order_next(header->type, late->side, late->state);
 
 	if (next < 0) {
-		lose(w, "it spoke out of turn");
+		lose_for_order(w, header);
 		return;
 	}
 	late->state = (enum job_state)next;
@@ -636,13 +637,13 @@ static void take_message(struct pool_worker *w, const union ipc_message *m)
 		return;
 	}
 	if (!j || j->worker != w) {
-		speaks_out_of_turn(w, NULL);
+		lose(w, "it spoke of a job that it does not have");
 		return;
 	}
 	before = j->state;
 	next = order_next(m->header.type, j->side, before);
 	if (next < 0) {
-		speaks_out_of_turn(w, j);
+		lose_for_order(w, &m->header);
 		return;
 	}
 	set_mute(w, false); /* each step of a job is one, so this is progress */
