@@ -75,7 +75,7 @@ sys.exit(run_cases([
     attack("direction", "is lost: it sent a message in the wrong direction"),
     attack("endless", "is lost: it sent an identity without end"),
     attack("emergency", "is lost: it sent a line of a priority"),
-    attack("descriptors", "is lost: it sent a message too long"),
+    attack("descriptors", "is lost: it sent a descriptor that nobody asked for"),
     attack("unknown", "is lost: it spoke of a job that it does not have"),
     attack("foreign", "is lost: it spoke of a job that it does not have"),
     attack("twice", "is lost: it spoke of a job that it does not have"),

@@ -132,7 +132,8 @@ def a_silent_peer_ends_in_its_time():
         peer = kernel.socket.create_connection(("127.0.0.1", daemon.port))
         request = daemon.next_request()
         same("status", ETIMEDOUT, request.outcome())
-        assert request.took >= 1.4, "after %.1f s" % request.took
+        # an eighth before the time that is granted, when the consumer has a timer of its own
+        assert 1.2 <= request.took < 1.45, "after %.1f s" % request.took
         contains("[silent-peer]", last_line())
         peer.close()
     finally:
