@@ -26,6 +26,9 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <cmocka.h>
 
 #include "common/log.h"
@@ -490,6 +493,37 @@ static void what_a_worker_may_not_fails_and_is_named_once(void **state)
 	close(fd[1]);
 }
 
+/* What ktls_start() asks for; a socket pair has none of it, which is another error than a denial. */
+static bool try_ktls(void *ctx)
+{
+	static const struct {
+		int level, name;
+	} options[] = {{IPPROTO_TCP, TCP_ULP}, {SOL_TLS, TLS_TX}, {SOL_TLS, TLS_RX}, {SOL_TLS, 5}};
+	int one = 1, *sock = ctx;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+		errno = 0;
+		if (setsockopt(*sock, options[i].level, options[i].name, &one, sizeof(one)) == 0 ||
+		    errno == EPERM)
+			return false;
+	}
+	for (int name = 0; name < 10; name++)
+		if (name != TLS_TX && name != TLS_RX && name != 5)
+			DENIED(setsockopt(*sock, SOL_TLS, name, &one, sizeof(one)));
+	return true;
+}
+
+static void a_worker_may_start_ktls_and_limit_its_records(void **state)
+{
+	g_autofree char *lines = NULL;
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	lines = in_child(&role_worker, try_ktls, &fd[0]);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static bool try_as_broker(void *ctx)
 {
 	static char *const argv[] = {(char *)"/bin/true", NULL};
@@ -720,6 +754,7 @@ int main(void)
 		cmocka_unit_test(a_worker_cannot_write_where_its_broker_can),
 		cmocka_unit_test(a_worker_has_the_limits_of_its_role),
 		cmocka_unit_test(what_a_worker_may_not_fails_and_is_named_once),
+		cmocka_unit_test(a_worker_may_start_ktls_and_limit_its_records),
 		cmocka_unit_test(the_broker_may_not_start_or_load_or_mount),
 		cmocka_unit_test(the_broker_keeps_four_capabilities),
 		cmocka_unit_test(on_arm64_the_lists_are_the_same),
