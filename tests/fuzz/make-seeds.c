@@ -122,6 +122,21 @@ static void session(const char *target, const char *name, uint8_t flags, const G
 	save(target, name, m->data, m->len);
 }
 
+/* The message of a record in records of @piece bytes. */
+static GByteArray *cut(const GByteArray *record, size_t piece)
+{
+	GByteArray *m = g_byte_array_new();
+
+	for (size_t at = 5; at < record->len; at += piece) {
+		size_t n = MIN(piece, record->len - at);
+		const uint8_t header[] = {22, 3, 1, (uint8_t)(n >> 8), (uint8_t)n};
+
+		g_byte_array_append(m, header, sizeof(header));
+		g_byte_array_append(m, record->data + at, (guint)n);
+	}
+	return m;
+}
+
 int main(int argc, char **argv)
 {
 	const struct item ccs = {20 | 0x80, 1, {1}}, sealed_ccs = {20, 1, {1}},
@@ -132,6 +147,7 @@ int main(int argc, char **argv)
 	const struct item half = {22, 9, {4, 0, 0, 14, 0, 0, 1}};
 	g_autoptr(GByteArray) client = tls13_client_hello();
 	g_autoptr(GByteArray) server = tls13_server_hello();
+	g_autoptr(GByteArray) halves = cut(client, client->len / 2), bytes = cut(client, 1);
 	GByteArray http = {(guint8 *)"GET / HTTP/1.1\r\n\r\n", 18};
 
 	if (argc != 2)
@@ -159,6 +175,8 @@ int main(int argc, char **argv)
 	hello("whole", 255, client);
 	hello("bytes", 0, client);
 	hello("http", 3, &http);
+	hello("two-records", 255, halves);
+	hello("records-of-one-byte", 255, bytes);
 	session("server", "handshake", 7, client, (struct item[]){ccs, fin}, 2);
 	session("server", "late", 15, client, (struct item[]){fin}, 1);
 	session("server", "bytes", 23, client, (struct item[]){fin}, 1);
@@ -168,6 +186,7 @@ int main(int argc, char **argv)
 	session("server", "alert", 7, client, (struct item[]){alert}, 1);
 	session("server", "plain", 0, client, (struct item[]){ccs, alert}, 2);
 	session("server", "http", 0, &http, NULL, 0);
+	session("server", "two-records", 6, halves, (struct item[]){fin}, 1);
 	session("client", "handshake", 6, server, (struct item[]){ccs, ee, fin}, 3);
 	session("client", "data", 6, server, (struct item[]){ee, fin, data}, 3);
 	session("client", "key-update", 6, server, (struct item[]){ee, update, fin}, 3);

@@ -184,8 +184,11 @@ void tls13_clear(struct tls13 *t)
 
 void tls13_heard(struct tls13 *t, const uint8_t *record, size_t len)
 {
-	if (len > 5 && record[0] == 22)
-		g_byte_array_append(t->transcript, record + 5, (guint)len - 5);
+	for (size_t n; len > 5; record += n, len -= n) {
+		n = MIN(5 + get16(record + 3), len);
+		if (record[0] == 22)
+			g_byte_array_append(t->transcript, record + 5, (guint)n - 5);
+	}
 }
 
 bool tls13_key(struct tls13 *t, const uint8_t *record, size_t len)

@@ -33,7 +33,7 @@ GByteArray *tls13_server_hello(void);
 /* Puts the last binder of a ClientHello right, where there is one to be found. */
 void tls13_fix_binder(uint8_t *record, size_t len);
 
-/* Adds the handshake messages of a plain record to the transcript. */
+/* Adds the handshake messages of plain records to the transcript. */
 void tls13_heard(struct tls13 *t, const uint8_t *record, size_t len);
 
 /* Derives the traffic secrets from the transcript; the share that is not ours is found in @record. */
