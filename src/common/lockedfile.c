@@ -305,6 +305,13 @@ static void wait_for_writers(int fd)
 	fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
+/* Put back what lay there before. Without exchange that is gone, and the new file stays. */
+static void put_back(const lockedfile *lf, bool exchanged)
+{
+	if (exchanged && renameat2(AT_FDCWD, lf->fresh, AT_FDCWD, lf->path, RENAME_EXCHANGE) == 0)
+		sync_dir(lf->path);
+}
+
 /*
  * Put @fresh in the file's place. Return: a descriptor of the file that lay there; it has the name
  * @fresh then, where the file system can exchange the two (@exchanged).
@@ -317,13 +324,15 @@ static int swap(const lockedfile *lf, const char *fresh, bool *exchanged)
 	if (!*exchanged && errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	fd = open(*exchanged ? fresh : lf->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	r = -errno;
-	if (fd >= 0 && !*exchanged && rename(fresh, lf->path) < 0) {
+	r = fd < 0 ? -errno : 0;
+	if (r == 0 && !*exchanged && rename(fresh, lf->path) < 0)
 		r = -errno;
+	if (r == 0)
+		return fd;
+	put_back(lf, *exchanged);
+	if (fd >= 0)
 		close(fd);
-		return r;
-	}
-	return fd < 0 ? r : fd;
+	return r;
 }
 
 /* Both the old and the new way of replacing a file say so when it must stay the file that it is. */
@@ -382,15 +391,6 @@ static int overwrite(lockedfile *lf)
 	return r;
 }
 
-/*
- * Put back what lay there before. Without exchange that is gone, and the new file stays.
- */
-static void put_back(const lockedfile *lf, bool exchanged)
-{
-	if (exchanged && renameat2(AT_FDCWD, lf->fresh, AT_FDCWD, lf->path, RENAME_EXCHANGE) == 0)
-		sync_dir(lf->path);
-}
-
 /* Write what has to be in place now beside it: the new content and what a writer has changed. */
 static int prepare_again(lockedfile *lf, const blob *now, bool exchanged, unsigned int round)
 {
@@ -429,7 +429,8 @@ static int replace(lockedfile *lf, unsigned int round)
 	wait_for_writers(old);
 	r = blob_read(old, lf->max, &now);
 	close(old);
-	if (r == 0 && !blob_equal(&now, &lf->found)) {
+	/* Who writes all the time has to take the lock; what was seen so far is in place. */
+	if (r == 0 && round < ROUNDS_MAX && !blob_equal(&now, &lf->found)) {
 		r = prepare_again(lf, &now, exchanged, round);
 		if (r == 0)
 			return 1;
@@ -455,12 +456,10 @@ int lockedfile_commit(lockedfile *lf)
 
 	if (!lf->fresh)
 		return -EINVAL;
-	for (unsigned int round = 0; r == 1 && round < ROUNDS_MAX; round++)
+	for (unsigned int round = 0; r == 1; round++)
 		r = replace(lf, round);
 	if (cannot_be_replaced(r))
 		r = overwrite(lf);
-	if (r == 1) /* somebody writes all the time; ours is in place, with all that was seen */
-		r = 0;
 	if (r == 0) {
 		lf->made = false;
 		if (lf->torn)
