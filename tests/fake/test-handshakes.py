@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Handshakes of the whole daemon with OpenSSL, both sides: test-handshakes.py FAKE-TLSHD"""
-import os, subprocess, sys, tempfile, threading, time
+import os, re, subprocess, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
 from kernel import Daemon, Keyring, run_cases
@@ -29,10 +29,10 @@ def client(*how, **options):
 
 class Server:
     """An OpenSSL server that expects this key."""
-    def __init__(self, psk=PSK):
+    def __init__(self, psk=PSK, *options):
         self.process = subprocess.Popen(
             ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-nocert", "-psk_identity", IDENTITY,
-             "-psk", psk.hex(), "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
+             "-psk", psk.hex(), "-ciphersuites", "TLS_AES_128_GCM_SHA256", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
             if line.startswith("ACCEPT"):
@@ -174,6 +174,23 @@ def our_client_with_another_key_is_refused():
     server.end()
     contains("the peer", last_line())
 
+def tickets_are_taken_and_a_server_is_remembered_by_their_number():
+    with tempfile.TemporaryDirectory() as other:
+        talking = Daemon(sys.argv[1], other, keyring, "[debug]\nloglevel=3\n")
+        for options, some in ((), True), (("-num_tickets", "0"), False):
+            server = Server(PSK, *options)
+            for _ in range(3):
+                same("status", 0, talking.connect(server.port, key).outcome())
+            server.end()
+            came = [re.search(r"(\d+) session tickets came within (\d+) ms", line)
+                    for line in talking.lines("session tickets came")[-3:]]
+            same("numbers of tickets", 1, len({m[1] for m in came}))
+            same("whether tickets came", some, int(came[0][1]) > 0)
+            waits = [int(m[2]) for m in came]
+            # one that is not known is waited for; then the last ticket ends the wait
+            assert waits[0] >= 100 and waits[1] < 100 and waits[2] < 100, waits
+        same("exit code", 0, talking.stop())
+
 def a_client_without_a_key_fails_for_good():
     server = Server()
     request = daemon.connect(server.port, 0)
@@ -203,6 +220,7 @@ sys.exit(run_cases([
     keyrings_are_found_where_requests_do_not_name_them,
     our_client_and_an_openssl_server_connect,
     our_client_with_another_key_is_refused,
+    tickets_are_taken_and_a_server_is_remembered_by_their_number,
     a_client_without_a_key_fails_for_good,
     the_daemon_ends_cleanly,
 ]))
