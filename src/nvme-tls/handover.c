@@ -10,8 +10,8 @@
 #include "nvme-tls/change.h"
 #include "nvme-tls/controllers.h"
 #include "nvme-tls/output.h"
+#include "nvme-tls/pair.h"
 #include "nvme-tls/place.h"
-#include "nvme-tls/rotate.h"
 #include "nvme-tls/source.h"
 
 /*
@@ -97,7 +97,7 @@ static enum exit_code begin_step(handover *h, bool create)
 
 	if (r != EXIT_OK)
 		return r;
-	h->path = rotate_keyfile_path(h->o);
+	h->path = pair_keyfile_path(h->o);
 	h->change = change_open(&h->ring, h->path, create);
 	if (!h->change)
 		return EXIT_FAILED;
@@ -105,7 +105,7 @@ static enum exit_code begin_step(handover *h, bool create)
 	h->rows = ring_rows(&h->ring);
 	if (!h->rows)
 		return EXIT_FAILED;
-	h->own = rotate_find_keys(h->o, h->rows, where);
+	h->own = pair_find_keys(h->o, h->rows, where);
 	return h->own ? EXIT_OK : EXIT_MISSING;
 }
 
@@ -336,7 +336,7 @@ static enum exit_code do_switch(handover *h, const interchange *configured)
 			r = change_retire(h->change, row->serial);
 	}
 	if (r == EXIT_OK && h->path)
-		rotate_update_keyfile(change_keyfile(h->change), h->o, h->identity, &h->psk);
+		pair_update_keyfile(change_keyfile(h->change), h->o, h->identity, &h->psk);
 	if (r == EXIT_OK)
 		r = change_prepare(h->change);
 	if (r != EXIT_OK)
@@ -413,7 +413,7 @@ static enum exit_code do_finish(handover *h, const interchange *configured)
 		changed = true;
 	}
 	if (h->path)
-		rotate_update_keyfile(change_keyfile(h->change), h->o, h->identity, &h->psk);
+		pair_update_keyfile(change_keyfile(h->change), h->o, h->identity, &h->psk);
 	r = change_prepare(h->change);
 	if (r != EXIT_OK)
 		return r;

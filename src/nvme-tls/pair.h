@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a rotation in one step and one in three do alike. */
+/* The keys of one host and one subsystem, which a rotation replaces. */
 #pragma once
 
 #include "common/keyfile.h"
@@ -7,16 +7,16 @@
 #include "nvme-tls/rows.h"
 
 /**
- * rotate_keyfile_path() - the key file of a rotation.
+ * pair_keyfile_path() - the key file of a rotation.
  * @o: with its pair
  *
  * Return: that of --keyfile, or the one of the boot where that has a key of the pair, or NULL; to be
  * freed by g_free().
  */
-char *rotate_keyfile_path(const options *o);
+char *pair_keyfile_path(const options *o);
 
 /**
- * rotate_find_keys() - the retained keys of the pair, those that a rotation has put aside included.
+ * pair_find_keys() - the retained keys of the pair, those that a rotation has put aside included.
  * @o: with its pair; the version and hash of the new key, where they are not given, become those of
  *	the best key there is
  * @rows: of a keyring or a key file, @where its name for the message
@@ -24,7 +24,7 @@ char *rotate_keyfile_path(const options *o);
  * Return: an array of borrowed struct key_row, to be freed by g_ptr_array_unref(); NULL after a
  * message when there is none but such as are aside.
  */
-GPtrArray *rotate_find_keys(options *o, GPtrArray *rows, const char *where);
+GPtrArray *pair_find_keys(options *o, GPtrArray *rows, const char *where);
 
-/** rotate_update_keyfile() - put the new key in the place of all others of the pair. */
-void rotate_update_keyfile(keyfile *kf, const options *o, const char *identity, const secret *psk);
+/** pair_update_keyfile() - put the new key in the place of all others of the pair. */
+void pair_update_keyfile(keyfile *kf, const options *o, const char *identity, const secret *psk);
