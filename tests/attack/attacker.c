@@ -19,7 +19,11 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <gnutls/gnutls.h>
 #include <keyutils.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "common/log.h"
 #include "tlshd/shared/ipc.h"
@@ -129,10 +133,13 @@ static void say(const void *bytes, size_t len)
 		_exit(3); /* the broker has ended us, or is about to */
 }
 
-static void say_done(uint32_t job, enum cause cause)
+static void say_done(uint32_t job, enum cause cause, unsigned int cipher)
 {
-	struct ipc_done m = {
-		.header = {IPC_DONE, job}, .cause = cause, .alert_sent = -1, .detail = "a lie"};
+	struct ipc_done m = {.header = {IPC_DONE, job},
+			     .cause = cause,
+			     .cipher = cipher,
+			     .alert_sent = -1,
+			     .detail = "a lie"};
 
 	say(&m, sizeof(m));
 }
@@ -177,47 +184,170 @@ static void say_descriptors(uint32_t job)
 		_exit(3);
 }
 
-static void send_messages(uint32_t job)
+static void attack_short(uint32_t job, int fd)
+{
+	say("abc", 3);
+}
+
+static void attack_long(uint32_t job, int fd)
 {
 	static char huge[8192];
-	struct ipc_header header = {99, job};
-	struct ipc_lookup endless = {.header = {IPC_LOOKUP, job}};
 
-	if (strcmp(attack, "short") == 0) {
-		say("abc", 3);
-	} else if (strcmp(attack, "long") == 0) {
-		memcpy(huge, &(struct ipc_header){IPC_RAN, job}, sizeof(header));
-		say(huge, sizeof(huge));
-	} else if (strcmp(attack, "type") == 0) {
-		say(&header, sizeof(header));
-	} else if (strcmp(attack, "direction") == 0) {
-		struct ipc_key m = {.header = {IPC_KEY, job}};
+	memcpy(huge, &(struct ipc_header){IPC_RAN, job}, sizeof(struct ipc_header));
+	say(huge, sizeof(huge));
+}
 
+static void attack_type(uint32_t job, int fd)
+{
+	say(&(struct ipc_header){99, job}, sizeof(struct ipc_header));
+}
+
+static void attack_direction(uint32_t job, int fd)
+{
+	struct ipc_key m = {.header = {IPC_KEY, job}};
+
+	say(&m, sizeof(m));
+}
+
+static void attack_endless(uint32_t job, int fd)
+{
+	struct ipc_lookup m = {.header = {IPC_LOOKUP, job}};
+
+	memset(m.identity, 'x', sizeof(m.identity));
+	say(&m, sizeof(m));
+}
+
+static void attack_descriptors(uint32_t job, int fd)
+{
+	say_descriptors(job);
+}
+
+static void attack_unknown(uint32_t job, int fd)
+{
+	say_done(123456, CAUSE_SUCCESS, GNUTLS_CIPHER_AES_128_GCM);
+}
+
+static void attack_foreign(uint32_t job, int fd)
+{
+	for (uint32_t other = 1; other < FIRST_JOB; other++)
+		say_done(other, CAUSE_SUCCESS, GNUTLS_CIPHER_AES_128_GCM);
+}
+
+static void attack_twice(uint32_t job, int fd)
+{
+	say_done(job, CAUSE_TLS_ERROR, 0);
+	say_done(job, CAUSE_TLS_ERROR, 0);
+}
+
+/* More identities than any ClientHello has. */
+static void attack_lookups(uint32_t job, int fd)
+{
+	for (unsigned int i = 10; i < 10000; i++)
+		say_lookup(job, i);
+}
+
+/* Two keys that exist, for one connection. */
+static void attack_keys(uint32_t job, int fd)
+{
+	say_lookup(job, 1);
+	say_lookup(job, 2);
+}
+
+static void attack_success(uint32_t job, int fd)
+{
+	say_done(job, CAUSE_SUCCESS, GNUTLS_CIPHER_AES_128_GCM);
+}
+
+/* It has the key, and the socket stays as it is. */
+static void attack_plain(uint32_t job, int fd)
+{
+	say_lookup(job, 1);
+	say_done(job, CAUSE_SUCCESS, GNUTLS_CIPHER_AES_128_GCM);
+}
+
+static void set_direction(int fd, int direction)
+{
+	const struct tls12_crypto_info_aes_gcm_128 info = {
+		.info = {TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128}};
+
+	setsockopt(fd, SOL_TLS, direction, &info, sizeof(info));
+}
+
+/* What the target says is encrypted, what it is told need not be. */
+static void attack_half(uint32_t job, int fd)
+{
+	say_lookup(job, 1);
+	setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls"));
+	set_direction(fd, TLS_TX);
+	say_done(job, CAUSE_SUCCESS, GNUTLS_CIPHER_AES_128_GCM);
+}
+
+static void attack_cipher(uint32_t job, int fd)
+{
+	say_lookup(job, 1);
+	setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls"));
+	set_direction(fd, TLS_TX);
+	set_direction(fd, TLS_RX);
+	say_done(job, CAUSE_SUCCESS, GNUTLS_CIPHER_AES_256_GCM);
+}
+
+static void attack_ran(uint32_t job, int fd)
+{
+	struct ipc_ran m = {.header = {IPC_RAN, job}};
+
+	for (unsigned int i = 0; i < 10000; i++)
 		say(&m, sizeof(m));
-	} else if (strcmp(attack, "endless") == 0) {
-		memset(endless.identity, 'x', sizeof(endless.identity));
-		say(&endless, sizeof(endless));
-	} else if (strcmp(attack, "descriptors") == 0) {
-		say_descriptors(job);
-	} else if (strcmp(attack, "unknown") == 0) {
-		say_done(123456, CAUSE_SUCCESS);
-	} else if (strcmp(attack, "foreign") == 0) {
-		for (uint32_t other = 1; other < FIRST_JOB; other++)
-			say_done(other, CAUSE_SUCCESS);
-	} else if (strcmp(attack, "twice") == 0) {
-		say_done(job, CAUSE_TLS_ERROR);
-		say_done(job, CAUSE_TLS_ERROR);
-	} else if (strcmp(attack, "lookups") == 0) {
-		for (unsigned int i = 0; i < 10000; i++)
-			say_lookup(job, i);
-	} else if (strcmp(attack, "success") == 0) {
-		say_done(job, CAUSE_SUCCESS);
-	} else if (strcmp(attack, "emergency") == 0) {
-		say_log(LOG_EMERG, "everybody shall read this");
-	} else if (strcmp(attack, "log") == 0) {
-		for (unsigned int i = 0; i < 20000; i++)
-			say_log(LOG_ERR, "two\nlines \033[31m and a lie");
-	}
+}
+
+static void attack_emergency(uint32_t job, int fd)
+{
+	say_log(LOG_EMERG, "everybody shall read this");
+}
+
+static void attack_log(uint32_t job, int fd)
+{
+	for (unsigned int i = 0; i < 20000; i++)
+		say_log(LOG_ERR, "two\nlines \033[31m and a lie");
+}
+
+/* Past the broker, to where systemd or a terminal reads it. */
+static void attack_stderr(uint32_t job, int fd)
+{
+	static const char line[] = "\n<0>everybody shall read this\n";
+
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+		if (write(i, line, sizeof(line) - 1) < 0)
+			continue;
+}
+
+/* It hears nothing any more, whoever ends. */
+static void attack_deaf(uint32_t job, int fd)
+{
+	for (volatile bool forever = true; forever;)
+		;
+}
+
+static const struct {
+	const char *name;
+	void (*run)(uint32_t job, int fd);
+} attacks[] = {
+	{"short", attack_short},	 {"long", attack_long},
+	{"type", attack_type},		 {"direction", attack_direction},
+	{"endless", attack_endless},	 {"descriptors", attack_descriptors},
+	{"unknown", attack_unknown},	 {"foreign", attack_foreign},
+	{"twice", attack_twice},	 {"lookups", attack_lookups},
+	{"keys", attack_keys},		 {"success", attack_success},
+	{"plain", attack_plain},	 {"half", attack_half},
+	{"cipher", attack_cipher},	 {"ran", attack_ran},
+	{"emergency", attack_emergency}, {"log", attack_log},
+	{"stderr", attack_stderr},	 {"deaf", attack_deaf},
+};
+
+static void send_messages(const struct session_params *params)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(attacks); i++)
+		if (strcmp(attack, attacks[i].name) == 0)
+			attacks[i].run(params->job, params->fd);
 }
 
 int __wrap_sandbox_enter(const struct role *role)
@@ -247,7 +377,7 @@ struct session *__wrap_session_new(const struct session_params *params)
 		if (strcmp(attack, "calls") == 0)
 			try_all();
 		else
-			send_messages(params->job);
+			send_messages(params);
 		log_line(LOG_NOTICE, "attack: %s ends", attack);
 	}
 	return __real_session_new(params);

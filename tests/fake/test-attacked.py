@@ -5,7 +5,7 @@
 Whatever it says, the broker lives, the other worker and its handshakes go on, and the next peer is served.
 What calls it may make is for test-sandbox, and for the scenario a-hijacked-worker-gets-nothing.
 """
-import os, socket, sys, tempfile
+import os, signal, socket, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/../peer")
 from kernel import *
@@ -15,6 +15,7 @@ IDENTITY, PSK = "NVMe0R01 nqn.host nqn.io-1", b"\x07" * 32
 SERVER_HELLO = b"\x16"
 keyring = Keyring()
 key = keyring.add(IDENTITY, PSK)
+keyring.add("NVMe0R01 nqn.host nqn.io-2", PSK)
 
 class Peer:
     """Stops half-way through its ClientHello."""
@@ -32,41 +33,86 @@ class Peer:
         except ConnectionError:
             return b""
 
+class Attacked:
+    """A daemon whose attacker has got the job that it waits for, and others, as its worker has."""
+    def __init__(self, mode):
+        self.directory = tempfile.TemporaryDirectory()
+        os.chmod(self.directory.name, 0o777) # where root runs this, the attacker is another user
+        self.daemon = daemon = Daemon(
+            sys.argv[1], self.directory.name, keyring, "[debug]\nloglevel=0\n[tlshd]\nworkers=2\n",
+            environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_FLAG": self.directory.name + "/flag"})
+        self.peers = []
+        while not daemon.lines("attack: %s begins" % mode):
+            assert len(self.peers) < 60, "the attacker gets no job; the log:\n" + daemon.log()
+            self.peers.append(Peer(daemon))
+            time.sleep(0.02)
+        self.pid = int(daemon.lines("attack: %s begins" % mode)[0].split("worker ")[1].split(":")[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.daemon.close()
+        self.directory.cleanup()
+
+    def others_go_on(self):
+        """Those of the other worker have noticed nothing."""
+        assert SERVER_HELLO in [peer.go_on() for peer in self.peers], "the other worker's handshakes do not go on"
+
+    def end(self):
+        """What is promised in every case."""
+        daemon = self.daemon
+        told = {p.request.status for p in self.peers if p.request.done.is_set()}
+        assert not told & {0, 126, 129}, "the kernel was told %s, of peers that had not gone on" % told
+        assert (got := Peer(daemon).go_on()) == SERVER_HELLO, "the next peer gets %r; the log:\n%s" % (got, daemon.log())
+        for peer in self.peers:
+            peer.sock.close()
+        assert daemon.stop() == 0, daemon.log()
+        assert not daemon.lines("Sanitizer|runtime error"), daemon.log()
+
 def attack(mode, line, lost=True, lacks=None):
-    """A case: the attacker is ended for it if it is to be lost, and the log has such a line, and lacks others."""
+    """A case: the log has such a line, and lacks others; if it is to be lost, the attacker, and it alone, is ended."""
     def run():
-        with tempfile.TemporaryDirectory() as directory:
-            os.chmod(directory, 0o777) # where root runs this, the attacker is another user
-            daemon = Daemon(sys.argv[1], directory, keyring, "[debug]\nloglevel=0\n[tlshd]\nworkers=2\n",
-                            environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_FLAG": directory + "/flag"})
-            try:
-                peers = []
-                while not daemon.lines("attack: %s begins" % mode):
-                    assert len(peers) < 60, "the attacker gets no job; the log:\n" + daemon.log()
-                    peers.append(Peer(daemon))
-                    time.sleep(0.02)
-                daemon.wait_for_line(line)
-                # Those of the other worker never notice; a lost one's have failed, with a status that passes.
-                if lost:
-                    daemon.wait_for_line("worker [0-9]+ is lost")
-                    answers = [peer.go_on() for peer in peers]
-                    assert SERVER_HELLO in answers, "the other worker's handshakes do not go on"
-                    assert len(daemon.lines("^tlshd: worker [0-9]+ is lost")) == 1, daemon.log()
-                assert not [p for p in peers if p.request.done.is_set() and p.request.status in (0, 126, 129)]
-                assert (got := Peer(daemon).go_on()) == SERVER_HELLO, "the next peer gets %r; the log:\n%s" % (got, daemon.log())
-                assert not daemon.lines("succeeded.*a lie"), daemon.log()
-                assert not lacks or not daemon.lines(lacks), daemon.log()
-                for peer in peers:
-                    peer.sock.close()
-                assert daemon.stop() == 0, daemon.log()
-                assert not daemon.lines("Sanitizer|runtime error"), daemon.log()
-            finally:
-                daemon.close()
+        with Attacked(mode) as a:
+            a.daemon.wait_for_line(line)
+            if lost:
+                a.daemon.wait_for_line("worker [0-9]+ is lost")
+                a.others_go_on()
+                assert len(a.daemon.lines("^tlshd: worker [0-9]+ is lost")) == 1, a.daemon.log()
+            a.end()
+            assert not lacks or not a.daemon.lines(lacks), a.daemon.log()
     run.__name__ = "attack_" + mode
     return run
 
-def a_flood_of_lines_forges_none():
-    attack("log", "attack: log begins", lost=False, lacks="^lines|\033")()
+def a_second_key_is_not_given_and_the_first_is_in_the_log():
+    with Attacked("keys") as a:
+        a.daemon.wait_for_line("is lost: it asked for keys that are none of its business")
+        a.others_go_on()
+        a.end()
+        assert a.daemon.lines('failed: .*identity "%s", key 0x%08x' % (IDENTITY, key)), a.daemon.log()
+        assert not a.daemon.lines("nqn.io-2"), a.daemon.log()
+
+def a_flood_of_lines_is_cut_and_forges_none():
+    with Attacked("log") as a:
+        a.daemon.wait_for_line("and a lie")
+        a.end()
+        assert not a.daemon.lines("^lines|\033"), a.daemon.log()
+        lines = len(a.daemon.lines("and a lie"))
+        assert lines < 2000, "%d lines of 20000" % lines
+
+def a_deaf_worker_does_not_outlive_a_reload():
+    with Attacked("deaf") as a:
+        a.daemon.signal(signal.SIGHUP)
+        a.daemon.wait(lambda: not alive(a.pid), "it runs on")
+        a.end()
+
+def a_deaf_worker_does_not_outlive_a_stop():
+    with Attacked("deaf") as a:
+        a.daemon.signal(signal.SIGTERM)
+        a.daemon.wait_for_line("stopping")
+        a.daemon.signal(signal.SIGTERM)
+        a.daemon.process.wait(PATIENCE)
+        a.daemon.wait(lambda: not alive(a.pid), "it runs on after the end")
 
 sys.exit(run_cases([
     attack("short", "is lost: it sent a message cut short"),
@@ -80,6 +126,14 @@ sys.exit(run_cases([
     attack("foreign", "is lost: it spoke of a job that it does not have"),
     attack("twice", "is lost: it spoke of a job that it does not have"),
     attack("lookups", "is lost: it asked for keys that are none of its business", lacks="no such key"),
-    attack("success", "a success without a key", lost=False),
-    a_flood_of_lines_forges_none,
+    a_second_key_is_not_given_and_the_first_is_in_the_log,
+    attack("success", r"\[worker-lied\]", lost=False),
+    attack("plain", r"\[worker-lied\]", lost=False),
+    attack("half", r"\[worker-lied\]", lost=False),
+    attack("cipher", r"\[worker-lied\]", lost=False),
+    attack("ran", "is lost: it spoke out of turn"),
+    attack("stderr", "attack: stderr ends", lost=False, lacks="^<0>|^everybody"),
+    a_flood_of_lines_is_cut_and_forges_none,
+    a_deaf_worker_does_not_outlive_a_reload,
+    a_deaf_worker_does_not_outlive_a_stop,
 ]))
