@@ -28,6 +28,8 @@
 #define TURN 8
 /* Between two workers that are replaced for their failures. */
 #define WORST_USEC (10 * G_USEC_PER_SEC)
+/* What a process that is killed needs to be gone, at the most. */
+#define KILLED_MS 5000
 /* Lines that a worker may log at once, and in a second; more where debugging is asked for. */
 #define LOG_BURST 200
 #define LOG_RATE 20
@@ -1000,12 +1002,13 @@ int pool_new(struct pool **out, const struct pool_params *params)
 /* Nothing that we started outlives us. */
 static void end_all(struct pool *p)
 {
-	for (guint i = p->workers->len; i-- > 0;) {
-		struct pool_worker *w = worker_at(p, i);
+	for (guint i = 0; i < p->workers->len; i++)
+		kill_worker(worker_at(p, i));
+	while (p->workers->len) {
+		struct pool_worker *w = worker_at(p, 0);
 		struct pollfd ended = {.fd = w->pidfd, .events = POLLIN};
 
-		kill_worker(w);
-		if (w->pidfd >= 0 && poll(&ended, 1, (int)(p->params.limits.dismissed / 1000)) > 0)
+		if (w->pidfd >= 0 && poll(&ended, 1, KILLED_MS) > 0)
 			reap(w);
 		free_worker(w);
 	}
