@@ -3,12 +3,11 @@
 #include "tlshd/worker/session.h"
 
 #include <errno.h>
-#include <stdarg.h>
 
 #include "common/log.h"
+#include "tlshd/worker/hello.h"
 #include "tlshd/worker/ktls.h"
 #include "tlshd/worker/limit.h"
-#include "tlshd/worker/hello.h"
 #include "tlshd/worker/plain.h"
 #include "tlshd/worker/tickets.h"
 #include "tlshd/worker/transport.h"
@@ -269,8 +268,6 @@ static int handshake(struct session *s)
 	if (r != GNUTLS_E_AGAIN && r != GNUTLS_E_SUCCESS)
 		return fail_on_error(s, r);
 	if (r == GNUTLS_E_SUCCESS) {
-		s->patience = CLAMP(TICKETS_WAIT_FACTOR * (now() - s->asked_at), TICKETS_WAIT_MIN,
-				    TICKETS_WAIT_MAX);
 		s->state = FINISH;
 		return 0;
 	}
@@ -292,6 +289,17 @@ static bool is_as_agreed(const struct session *s)
 	return gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3 &&
 	       policy_cipher_is_ktls(gnutls_cipher_get(s->tls)) &&
 	       s->params.auth->kind->agreed(s->params.auth, s->tls);
+}
+
+static void await_tickets(struct session *s)
+{
+	s->finished_at = now();
+	s->patience = CLAMP(TICKETS_WAIT_FACTOR * (s->finished_at - s->asked_at), TICKETS_WAIT_MIN,
+			    TICKETS_WAIT_MAX);
+	s->until = s->finished_at + s->patience;
+	if (s->params.tickets > 0)
+		s->until += (TICKETS_WAIT_KNOWN_FACTOR - 1) * s->patience;
+	s->state = TICKETS;
 }
 
 static int finish(struct session *s)
@@ -316,11 +324,10 @@ static int finish(struct session *s)
 
 		log_debug(3, "job %u: handshake complete: %s", s->params.job, suite);
 	}
-	s->finished_at = now();
-	s->until = s->finished_at + s->patience;
-	if (s->params.tickets > 0)
-		s->until += (TICKETS_WAIT_KNOWN_FACTOR - 1) * s->patience;
-	s->state = s->params.side == HANDSHAKE_CLIENT ? TICKETS : COMPLETE;
+	if (s->params.side == HANDSHAKE_CLIENT)
+		await_tickets(s);
+	else
+		s->state = COMPLETE;
 	return 0;
 }
 
