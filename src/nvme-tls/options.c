@@ -23,7 +23,7 @@ struct grammar {
 	const struct command *command;
 	const char *name;
 	struct option longs[ROWS_MAX + 1];
-	char letters[3 * ROWS_MAX + 4];
+	char letters[2 * ROWS_MAX + 3];
 };
 
 static void make_grammar(struct grammar *g, const struct command *command, const char *name)
@@ -47,7 +47,8 @@ static void make_grammar(struct grammar *g, const struct command *command, const
 		if (!row->letter)
 			continue;
 		*letters++ = row->letter;
-		for (int colons = has_arg; colons; colons--)
+		/* "-Ci" is two letters, as in nvme-cli: only the long name takes a value or none. */
+		if (has_arg == required_argument)
 			*letters++ = ':';
 	}
 	g->longs[n++] = (struct option){"help", no_argument, NULL, 'h'};

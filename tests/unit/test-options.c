@@ -123,7 +123,9 @@ static void compat_takes_an_era_or_means_2_11(void **state)
 		{"gen --compat", PSK_COMPAT_2_11},
 		{"gen --comp", PSK_COMPAT_2_11},
 		{"check --compat=2.11", PSK_COMPAT_2_11},
-		{"insert -C2.7", PSK_COMPAT_2_7},
+		{"insert --compat=2.7", PSK_COMPAT_2_7},
+		{"gen -Ci", PSK_COMPAT_2_11},
+		{"gen -CI1", PSK_COMPAT_2_11},
 		{"rotate --compat=2.7-openssl3.0", PSK_COMPAT_2_7_OPENSSL_3_0},
 		{"gen --compat=2.11-openssl3.0", PSK_COMPAT_2_11_OPENSSL_3_0},
 	};
@@ -192,6 +194,7 @@ static void a_wrong_line_is_told_what_is_wrong(void **state)
 		{"gen -o binary", "gen: --output-format takes normal or json"},
 		{"gen --compat=2.9", "takes 2.11, 2.7, 2.7-openssl3.0 or 2.11-openssl3.0"},
 		{"gen --compat=", "gen: --compat takes "},
+		{"gen -C2.7", "gen: there is no option -2"},
 		{"check --compat 2.7", "one word: --compat=2.7"},
 		{"gen file", "gen: too many arguments, it takes only options"},
 		{"check one two", "check: too many arguments, it takes [FILE]"},
