@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <glib.h>
@@ -139,6 +140,14 @@ static int check_config(config *settings)
 	return status;
 }
 
+/* What only an administrator can change has a status of its own: the unit is not started again for it. */
+static int exit_status(int r)
+{
+	if (r == -EPROTONOSUPPORT)
+		return EX_CONFIG;
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct broker_options options = {0};
@@ -146,7 +155,7 @@ int main(int argc, char **argv)
 	struct arguments a = {0};
 
 	if (parse(&a, &argc, &argv) < 0)
-		return EXIT_FAILURE;
+		return EX_CONFIG;
 	if (a.version) {
 		printf("tlshd %s, in place of ktls-utils %s\n", PROJECT_VERSION,
 		       KTLS_UTILS_VERSION);
@@ -165,7 +174,7 @@ int main(int argc, char **argv)
 	options.settings = config_load(a.config_path, &error);
 	if (!options.settings) {
 		log_error("%s", error->message);
-		return EXIT_FAILURE;
+		return EX_CONFIG;
 	}
 	if (a.check_config)
 		return check_config(options.settings);
@@ -181,5 +190,5 @@ int main(int argc, char **argv)
 	raise_descriptors();
 	priority_raise(PRIORITY_FUSE_USEC);
 	sandbox_spare_broker();
-	return broker_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return exit_status(broker_run(&options));
 }
