@@ -150,10 +150,30 @@ static bool is_full(const struct pool_worker *w)
 	return held_by(w) >= w->pool->params.limits.jobs;
 }
 
-static bool takes_jobs(const struct pool_worker *w)
+static unsigned int line_factor(void)
 {
-	return w->state == WORKER_SERVING && !w->blocked && !w->mute && !w->pause.place &&
-	       w->unrun.length < UNRUN_MAX && !is_full(w);
+	return log_level() ? DEBUG_FACTOR : 1;
+}
+
+/* The lines that it may log grow with time. */
+static void refill_lines(struct pool_worker *w)
+{
+	unsigned int factor = line_factor();
+	uint64_t earned = (now() - w->lines_at) * LOG_RATE * factor / G_USEC_PER_SEC;
+
+	if (!earned)
+		return;
+	w->lines = (unsigned int)MIN(w->lines + earned, (uint64_t)LOG_BURST * factor);
+	w->lines_at = now();
+}
+
+/* What one reports of a job stands behind what it has logged. */
+static bool takes_jobs(struct pool_worker *w)
+{
+	refill_lines(w);
+	return w->state == WORKER_SERVING && !w->blocked && !w->mute &&
+	       w->lines >= LOG_BURST * line_factor() / 2 && w->unrun.length < UNRUN_MAX &&
+	       !is_full(w);
 }
 
 /* ---- timers ---- */
@@ -398,7 +418,7 @@ static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
 	w->late = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	w->timer.owner = w->pause.owner = w;
 	w->born = w->lines_at = now();
-	w->lines = LOG_BURST;
+	w->lines = LOG_BURST * line_factor();
 	w->life = draw(p->params.limits.life_jobs);
 	g_ptr_array_add(p->workers, w);
 	return w;
@@ -467,7 +487,7 @@ static void is_born(struct pool_worker *w, const struct ipc_sender *sender, cons
 	log_debug(1, "worker %d started", (int)w->pid);
 }
 
-static bool take_line(struct pool_worker *w, const struct ipc_log *m);
+static void take_line(struct pool_worker *w, const struct ipc_log *m);
 
 /* A message of one that is not born: BORN, or a line on why it cannot be. */
 static void meet(struct pool_worker *w)
@@ -509,27 +529,25 @@ static void set_blocked(struct pool_worker *w, bool blocked)
 	sd_event_source_set_io_events(w->io, blocked ? EPOLLOUT : EPOLLIN);
 }
 
-/* The lines that it may write grow with time. A worker with none is not read for a while. */
-static bool take_line(struct pool_worker *w, const struct ipc_log *m)
+/*
+ * A line costs even if nobody reads it. Without debugging a worker has next to nothing to say, so one
+ * that uses up its lines is ended; with it, one is not read for a while.
+ */
+static void take_line(struct pool_worker *w, const struct ipc_log *m)
 {
-	unsigned int factor = log_level() ? DEBUG_FACTOR : 1;
-	uint64_t earned = (now() - w->lines_at) * LOG_RATE * factor / G_USEC_PER_SEC;
 	g_autofree char *line = log_escape_line(m->line);
 
 	log_line((int)m->priority, "worker %d: %s", (int)w->pid, line);
-	if (earned) {
-		w->lines = (unsigned int)MIN(w->lines + earned, (uint64_t)LOG_BURST * factor);
-		w->lines_at = now();
-	}
+	refill_lines(w);
 	if (w->lines) {
 		w->lines--;
-		return true;
+	} else if (!log_level()) {
+		lose(w, "it floods the log");
+	} else {
+		sd_event_source_set_enabled(w->io, SD_EVENT_OFF);
+		w->pause.at = now() + G_USEC_PER_SEC / LOG_RATE;
+		deadlines_add(&w->pool->pauses, &w->pause);
 	}
-	log_debug(1, "worker %d logs too much and has to wait", (int)w->pid);
-	sd_event_source_set_enabled(w->io, SD_EVENT_OFF);
-	w->pause.at = now() + G_USEC_PER_SEC / LOG_RATE;
-	deadlines_add(&w->pool->pauses, &w->pause);
-	return true;
 }
 
 static void on_pause_over(void *owner)
@@ -807,7 +825,7 @@ static struct pool_worker *next_worker(struct pool *p, bool *full)
 
 	*full = false;
 	for (guint i = 0; i < p->workers->len; i++) {
-		const struct pool_worker *w = worker_at(p, i);
+		struct pool_worker *w = worker_at(p, i);
 
 		candidates[n++] = (struct candidate){takes_jobs(w), jobs_of(w), w->unrun.length};
 		*full |= w->state == WORKER_SERVING && is_full(w);
