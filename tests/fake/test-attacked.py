@@ -114,6 +114,12 @@ def a_deaf_worker_does_not_outlive_a_stop():
         a.daemon.process.wait(PATIENCE)
         a.daemon.wait(lambda: not alive(a.pid), "it runs on after the end")
 
+def a_deaf_worker_does_not_outlive_a_broker_that_is_killed():
+    with Attacked("deaf") as a:
+        a.daemon.signal(signal.SIGKILL)
+        a.daemon.process.wait(PATIENCE)
+        a.daemon.wait(lambda: not alive(a.pid), "it runs on after the end")
+
 sys.exit(run_cases([
     attack("short", "is lost: it sent a message cut short"),
     attack("long", "is lost: it sent a message too long"),
@@ -136,4 +142,5 @@ sys.exit(run_cases([
     a_flood_of_lines_is_cut_and_forges_none,
     a_deaf_worker_does_not_outlive_a_reload,
     a_deaf_worker_does_not_outlive_a_stop,
+    a_deaf_worker_does_not_outlive_a_broker_that_is_killed,
 ]))
