@@ -159,14 +159,18 @@ class Daemon:
     def log(self):
         return open(self.logfile, errors="replace").read()
 
+    def tail(self):
+        """What to show of it when something is wrong."""
+        return "\n".join(self.log().splitlines()[-30:])
+
     def lines(self, pattern):
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
 
     def wait(self, condition, what):
         end = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < end, "%s; the log:\n%s" % (what, self.log())
-            assert self.process.poll() is None or "end" in what, "the daemon has ended; the log:\n" + self.log()
+            assert time.monotonic() < end, "%s; the log ends:\n%s" % (what, self.tail())
+            assert self.process.poll() is None or "end" in what, "the daemon has ended; the log ends:\n" + self.tail()
             time.sleep(0.01)
 
     def wait_for_line(self, pattern, count=1):

@@ -200,8 +200,8 @@ def a_client_without_a_key_fails_for_good():
 
 def the_daemon_ends_cleanly():
     same("exit code", 0, daemon.stop())
-    contains("stopped", daemon.log().splitlines()[-1])
-    assert not daemon.lines("Sanitizer|runtime error"), daemon.log()
+    contains("stopped", daemon.tail().splitlines()[-1])
+    assert not daemon.lines("Sanitizer|runtime error"), daemon.tail()
 
 sys.exit(run_cases([
     an_openssl_client_connects,

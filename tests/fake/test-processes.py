@@ -38,8 +38,8 @@ def with_daemon(case):
             daemon = Daemon(sys.argv[1], directory, keyring, "[debug]\nloglevel=2\n[tlshd]\nworkers=2\n")
             try:
                 case(daemon)
-                assert daemon.stop() == 0, "exit code; the log:\n" + daemon.log()
-                assert not daemon.lines("Sanitizer|runtime error"), daemon.log()
+                assert daemon.stop() == 0, "exit code; the log:\n" + daemon.tail()
+                assert not daemon.lines("Sanitizer|runtime error"), daemon.tail()
             finally:
                 daemon.close()
     run.__name__ = case.__name__
