@@ -18,6 +18,7 @@ static bool to_system; /* the journal or syslog */
 static bool to_stderr = true; /* alone or besides */
 static const char *program = "";
 static int level;
+static bool netlink_shown;
 static void (*sink)(int priority, const char *line);
 
 /* Else the next file that is opened becomes standard error, and lines are written into it. */
@@ -53,6 +54,16 @@ void log_set_level(int to)
 int log_level(void)
 {
 	return level;
+}
+
+void log_set_netlink(bool shown)
+{
+	netlink_shown = shown;
+}
+
+bool log_netlink_shown(void)
+{
+	return netlink_shown;
 }
 
 void log_set_sink(void (*to)(int priority, const char *line))

@@ -29,6 +29,10 @@ void log_set_level(int level);
 /** log_level() - the level set. */
 int log_level(void);
 
+/** log_set_netlink(), log_netlink_shown() - are log_netlink() lines shown? At first not. */
+void log_set_netlink(bool shown);
+bool log_netlink_shown(void);
+
 /**
  * log_set_sink() - hand finished lines to @sink instead, a worker's way to its broker.
  * @sink: gets the syslog priority and one line without newline; NULL restores the target
@@ -52,6 +56,13 @@ void log_from_signal(const char *line);
 #define log_debug(at, ...)                                \
 	do {                                              \
 		if (log_level() >= (at))                  \
+			log_line(LOG_DEBUG, __VA_ARGS__); \
+	} while (0)
+
+/** log_netlink() - one line of a message to or from the kernel, whatever the level is. */
+#define log_netlink(...)                                  \
+	do {                                              \
+		if (log_netlink_shown())                  \
 			log_line(LOG_DEBUG, __VA_ARGS__); \
 	} while (0)
 

@@ -20,6 +20,7 @@ struct fake_command {
 /**
  * struct fake_answer - to ACCEPT with the socket as a descriptor.
  * @error: 0 or a negative errno
+ * @unknown: a bit for each attribute of a kernel to come
  * @keyring, @keyring_named: as an attribute, as by 7.2; else linked into the process keyring, as by 6.12
  */
 struct fake_answer {
@@ -30,4 +31,5 @@ struct fake_answer {
 	int32_t peer;
 	int32_t keyring;
 	int32_t keyring_named;
+	uint32_t unknown;
 };

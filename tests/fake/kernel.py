@@ -42,7 +42,8 @@ class Keyring:
 
 class Request:
     """One handshake that the daemon is asked for; done when it has reported."""
-    def __init__(self, sock, side, key=0, auth=PSK, timeout_ms=GRANTED_MS):
+    def __init__(self, sock, side, key=0, auth=PSK, timeout_ms=GRANTED_MS, unknown=0):
+        self.unknown = unknown
         self.sock, self.side, self.key, self.auth, self.timeout_ms = sock, side, key, auth, timeout_ms
         self.status = self.remote = None
         self.began = time.monotonic()
@@ -119,9 +120,9 @@ class Daemon:
 
     def answer(self, commands, error, request=None):
         keyring = self.keyring.serial if request else 0
-        answer = struct.pack("=iiiIiii", -error, request.side if request else 0, request.auth if request else 0,
+        answer = struct.pack("=iiiIiiiI", -error, request.side if request else 0, request.auth if request else 0,
                              request.timeout_ms if request else 0, request.key if request else 0, keyring,
-                             not self.links)
+                             not self.links, request.unknown if request else 0)
         try:
             socket.send_fds(commands, [answer], [request.sock.fileno()] if request else [])
         except OSError: # it is gone

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Handshakes of the whole daemon with OpenSSL, both sides: test-handshakes.py FAKE-TLSHD"""
-import os, re, subprocess, sys, tempfile, threading, time
+import os, re, socket, subprocess, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
-from kernel import Daemon, Keyring, run_cases
+from kernel import Daemon, Keyring, Request, run_cases
 
 IDENTITY, PSK, WRONG = "NVMe0R01 nqn.host nqn.io-1", b"\x07" * 32, b"\x08" * 32
-ENOKEY, EKEYREJECTED, ETIMEDOUT, EOPNOTSUPP, ECONNRESET = 126, 129, 110, 95, 104
+ENOKEY, EKEYREJECTED, ETIMEDOUT, EOPNOTSUPP, ECONNRESET, EPROTO = 126, 129, 110, 95, 104, 71
 
 directory = tempfile.TemporaryDirectory()
 keyring = Keyring()
@@ -157,6 +157,62 @@ def keyrings_are_found_where_requests_do_not_name_them():
         peer.communicate(timeout=kernel.PATIENCE)
         same("exit code", 0, old.stop())
 
+# --- a kernel to come
+
+def connection():
+    """A TCP connection. Return: both ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        return listener.accept()[0], peer
+
+def refused_by_name(status, cause, side=kernel.SERVER, **how):
+    sock, peer = connection()
+    same("status", status, daemon.ask(Request(sock, side, **how)).outcome())
+    contains("with 127.0.0.1:%d failed" % peer.getsockname()[1], last_line())
+    contains(cause, last_line())
+
+def an_unknown_message_type_fails_that_request_and_names_its_peer():
+    refused_by_name(EPROTO, "[bad-request]", side=3)
+    an_openssl_client_connects()
+
+def an_unknown_authentication_fails_that_request_and_names_its_peer():
+    refused_by_name(EOPNOTSUPP, "[unsupported-auth]", auth=4)
+    refused_by_name(EOPNOTSUPP, "x.509", auth=3)
+    refused_by_name(EOPNOTSUPP, "no authentication", auth=1)
+    an_openssl_client_connects()
+
+def unknown_attributes_are_ignored_and_logged_once():
+    server = Server()
+    for _ in range(2):
+        same("status", 0, daemon.connect(server.port, key, unknown=1 << 10 | 1 << 11).outcome())
+    server.end()
+    same("lines", 1, len(daemon.lines(r"attributes that this tlshd does not know \(10, 11\)")))
+
+# --- what else is said
+
+def with_another(check, config="", environment={}):
+    with tempfile.TemporaryDirectory() as directory:
+        other = Daemon(sys.argv[1], directory, keyring, config, environment=environment)
+        try:
+            server = Server(WRONG)
+            assert other.connect(server.port, key).outcome() != 0
+            server.end()
+            check(other)
+            same("exit code", 0, other.stop())
+        finally:
+            other.close()
+
+def another_daemon_is_named_at_the_start_and_by_a_failure():
+    def check(other):
+        other.wait_for_line("another daemon takes some .*process 283,.*: stop one of the two")
+        other.wait_for_line("handshake with .* failed: .*; another daemon takes some .*process 283,")
+    with_another(check, environment={"FAKE_OTHER": "520093979"})
+
+def messages_of_the_kernel_are_logged_with_nl_and_only_then():
+    messages = r"netlink: [0-9]+ READY|netlink: ACCEPT: socket [0-9]+, message type 1 \(client hello\)|netlink: DONE: socket"
+    with_another(lambda other: [other.wait_for_line(m) for m in messages.split("|")], config="[debug]\nnl=1\n")
+    with_another(lambda other: same("lines", [], other.lines("netlink")), config="[debug]\nnl=0\n")
+
 # --- a host's side
 
 def our_client_and_an_openssl_server_connect():
@@ -222,5 +278,10 @@ sys.exit(run_cases([
     our_client_with_another_key_is_refused,
     tickets_are_taken_and_a_server_is_remembered_by_their_number,
     a_client_without_a_key_fails_for_good,
+    an_unknown_message_type_fails_that_request_and_names_its_peer,
+    an_unknown_authentication_fails_that_request_and_names_its_peer,
+    unknown_attributes_are_ignored_and_logged_once,
+    another_daemon_is_named_at_the_start_and_by_a_failure,
+    messages_of_the_kernel_are_logged_with_nl_and_only_then,
     the_daemon_ends_cleanly,
 ]))

@@ -142,10 +142,15 @@ int upcall_accept(struct upcall *u, struct upcall_request *req, const char **why
 	req->timeout_ms = a.timeout_ms;
 	req->n_peers = a.peer ? 1 : 0;
 	req->peers[0] = a.peer;
+	req->unknown = a.unknown;
 	if (a.keyring_named)
 		req->keyring = a.keyring;
 	else if (a.keyring) /* which the kernel does for whoever sends ACCEPT */
 		keyctl_link(a.keyring, KEY_SPEC_PROCESS_KEYRING);
+	if (req->side != HANDSHAKE_CLIENT && req->side != HANDSHAKE_SERVER) {
+		*why = "the message type is neither client hello nor server hello";
+		return -EBADMSG;
+	}
 	return 0;
 }
 

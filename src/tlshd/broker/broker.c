@@ -16,6 +16,7 @@
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
 #include "tlshd/broker/pool.h"
+#include "tlshd/broker/rival.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/sandbox.h"
@@ -105,7 +106,8 @@ static void on_upgraded(void *ctx, const char *build)
 
 static void apply_log_level(const config *settings)
 {
-	log_set_level(MAX(settings->loglevel, settings->nl_debug ? 6 : 0));
+	log_set_level(settings->loglevel);
+	log_set_netlink(settings->nl_debug > 0);
 }
 
 static void notify_reloading(void)
@@ -190,6 +192,15 @@ static int wait_for_all(struct broker *b)
 	return 0;
 }
 
+static void warn_of_rival(const struct broker *b)
+{
+	const char *rival = rival_text(b->kernel);
+
+	if (rival)
+		log_warning("%s: stop one of the two, or give each a network namespace of its own",
+			    rival);
+}
+
 /* systemd is told when a handshake can be run. */
 static void notify_ready(struct broker *b)
 {
@@ -199,6 +210,7 @@ static void notify_ready(struct broker *b)
 	log_info("ready, with %u workers%s%s", pool_wanted(b->pool),
 		 b->settings->path ? ", configured by " : "",
 		 b->settings->path ? b->settings->path : "");
+	warn_of_rival(b);
 	sd_notify(0, "READY=1");
 }
 

@@ -25,6 +25,7 @@ struct intake {
 	uint64_t full_at; /* usec, monotonic: when the log was last told of that */
 	bool process_keyring_used; /* an ACCEPT may have linked something into it */
 	bool closed;
+	uint64_t unknown; /* attributes that the log has been told of */
 };
 
 /* READY is not repeated for queued requests, so poll for a free descriptor. */
@@ -40,6 +41,47 @@ static void wait_for_room(struct intake *in)
 	in->full_at = now;
 	log_error("no descriptor is left for more than the %u handshakes in flight: peers that have not sent a ClientHello make room for others; raise LimitNOFILE= or ulimit -n",
 		  jobs_count(in->jobs));
+}
+
+/* The first request that has them says so: a kernel that is newer sends them with every one. */
+static void note_unknown(struct intake *in, uint64_t unknown)
+{
+	g_autoptr(GString) numbers = NULL;
+
+	if (!(unknown & ~in->unknown))
+		return;
+	in->unknown |= unknown;
+	numbers = g_string_new(NULL);
+	for (unsigned int i = 0; i < 64; i++)
+		if (unknown >> i & 1)
+			g_string_append_printf(numbers, "%s%u", numbers->len ? ", " : "", i);
+	log_info("this kernel's requests have attributes that this tlshd does not know (%s): they are ignored",
+		 numbers->str);
+}
+
+static void log_request(const struct accepted *one)
+{
+	g_autofree char *escaped = NULL;
+	char text[512];
+
+	if (!log_netlink_shown())
+		return;
+	upcall_describe(&one->req, text, sizeof(text));
+	escaped = log_escape_line(text);
+	log_netlink("netlink: ACCEPT: %s%s%s", escaped, one->error ? ": " : "",
+		    one->error ? one->why : "");
+}
+
+static const char *auth_name(enum handshake_auth auth)
+{
+	switch (auth) {
+	case HANDSHAKE_X509:
+		return "x.509";
+	case HANDSHAKE_UNAUTH:
+		return "no authentication";
+	default:
+		return "one of a newer kernel";
+	}
 }
 
 /* Only record the request; slow work waits until the queue is drained. */
@@ -60,12 +102,13 @@ static void take_request(void *ctx, const struct accepted *one)
 		log_error("the kernel's request is malformed and has no socket: %s", one->why);
 		return;
 	}
+	log_request(one);
+	note_unknown(in, one->req.unknown);
 	j = job_new(in->jobs, one);
 	if (one->error)
 		job_fail(j, CAUSE_BAD_REQUEST, one->why);
 	else if (one->req.auth != HANDSHAKE_PSK)
-		job_fail(j, CAUSE_UNSUPPORTED_AUTH,
-			 one->req.auth == HANDSHAKE_X509 ? "x.509" : "no authentication");
+		job_fail(j, CAUSE_UNSUPPORTED_AUTH, auth_name(one->req.auth));
 }
 
 void intake_drain(struct intake *in)
@@ -85,7 +128,7 @@ void intake_look(struct intake *in)
 	else if (r < 0)
 		log_error("netlink: %s", g_strerror(-r));
 	else
-		log_debug(6, "netlink: %d READY", r);
+		log_netlink("netlink: %d READY", r);
 	intake_drain(in);
 	jobs_notify(in->jobs);
 }

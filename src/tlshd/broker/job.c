@@ -12,6 +12,7 @@
 #include <gnutls/gnutls.h>
 
 #include "common/log.h"
+#include "tlshd/broker/rival.h"
 #include "tlshd/broker/crowd.h"
 #include "tlshd/broker/stats.h"
 #include "tlshd/broker/tally.h"
@@ -235,6 +236,7 @@ static void log_outcome(struct job *j)
 	bool failed = o->cause != CAUSE_SUCCESS;
 	g_autoptr(GString) line = NULL;
 	g_autofree char *peer = NULL;
+	const char *rival;
 
 	if (failed && !has_line(j))
 		return;
@@ -258,6 +260,8 @@ static void log_outcome(struct job *j)
 	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", (now() - j->start) / 1000);
 	if (failed)
 		g_string_append_printf(line, " [%s]", cause_info(o->cause)->id);
+	if (failed && (rival = rival_text(j->all->kernel)))
+		g_string_append_printf(line, "; %s", rival);
 	log_line(failed ? LOG_WARNING : LOG_INFO, "%s", line->str);
 }
 
@@ -282,6 +286,8 @@ static int tell_kernel(const struct job *j)
 
 	log_debug(2, "job %u: DONE with status %d: %s", j->id, status,
 		  r < 0 ? g_strerror(-r) : "taken");
+	log_netlink("netlink: DONE: socket %d, status %d, remote 0x%08x: %s", j->sockfd, status,
+		    status ? 0 : (unsigned int)j->key, r < 0 ? g_strerror(-r) : "taken");
 	return r;
 }
 

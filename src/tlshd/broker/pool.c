@@ -976,7 +976,6 @@ void pool_configure(struct pool *p, const config *settings)
 		.role = IPC_ROLE_WORKER,
 		.loglevel = (uint32_t)settings->loglevel,
 		.tls_debug = (uint32_t)settings->tls_debug,
-		.nl_debug = (uint32_t)settings->nl_debug,
 		.sha384_compat = settings->sha384_compat,
 	};
 	g_strlcpy(p->first.version, version_of_build(), sizeof(p->first.version));

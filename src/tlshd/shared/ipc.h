@@ -108,7 +108,6 @@ struct ipc_birth {
 	uint32_t role;
 	uint32_t loglevel;
 	uint32_t tls_debug;
-	uint32_t nl_debug;
 	uint32_t sha384_compat;
 };
 

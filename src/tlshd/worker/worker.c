@@ -357,7 +357,7 @@ static void set_log_levels(const struct ipc_birth *birth)
 {
 	uint32_t tls_level = birth->tls_debug;
 
-	log_set_level((int)MAX(birth->loglevel, birth->nl_debug ? 6U : 0));
+	log_set_level((int)birth->loglevel);
 	if (birth->loglevel == 9 && tls_level < 4)
 		tls_level = 4;
 	gnutls_global_set_log_function(log_of_gnutls);
