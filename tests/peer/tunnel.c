@@ -8,7 +8,9 @@
  * LIBRARY is openssl or gnutls. ROLE is server: TLS comes in at the port LISTEN of 127.0.0.1 and goes on
  * in the clear to CONNECT; or client, the other way round. KEY is in hexadecimal, 32 or 48 bytes. Names:
  * tickets (of OpenSSL's server, in place of those that it sends by itself), delay (ms that these come
- * late), limit (a record_size_limit of GnuTLS's, in bytes).
+ * late), limit (a record_size_limit of GnuTLS's, in bytes), and for OpenSSL what comes once in each
+ * connection after that many bytes of data: update (a KeyUpdate), ticket (a session ticket), garbage (a
+ * record that cannot be opened).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,6 +40,7 @@ static struct {
 	unsigned char key[64];
 	size_t key_len;
 	int tickets, delay, limit;
+	int update, ticket, garbage;
 } options = {.tickets = -1};
 
 /* Reads and writes give a number of bytes, 0 at the end, AGAIN, or -1. */
@@ -261,6 +264,31 @@ static void seal_all(int fd, const char *bytes, size_t len)
 	}
 }
 
+static bool is_due(int *after, size_t sent)
+{
+	if (!*after || sent < (size_t)*after)
+		return false;
+	*after = 0;
+	return true;
+}
+
+/* What a kernel does not take, in the middle of the data; @len bytes of that have just gone out. */
+static void disturb(int fd, size_t len)
+{
+	static const char garbage[5 + 64] = {0x17, 3, 3, 0, 64};
+	static size_t sent;
+
+	sent += len;
+	if (is_due(&options.update, sent))
+		SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+	if (is_due(&options.ticket, sent)) {
+		SSL_new_session_ticket(ssl);
+		SSL_do_handshake(ssl);
+	}
+	if (is_due(&options.garbage, sent))
+		write_all(fd, garbage, sizeof(garbage));
+}
+
 static void carry(int sealed, int plain)
 {
 	static char bytes[65536];
@@ -277,6 +305,7 @@ static void carry(int sealed, int plain)
 			if (n <= 0)
 				return;
 			seal_all(sealed, bytes, (size_t)n);
+			disturb(sealed, (size_t)n);
 		}
 		if (!p[0].revents && !library->pending())
 			continue;
@@ -306,7 +335,10 @@ static void read_options(char **argv)
 	for (argv += 7; *argv; argv++)
 		if (sscanf(*argv, "tickets=%d", &options.tickets) != 1 &&
 		    sscanf(*argv, "delay=%d", &options.delay) != 1 &&
-		    sscanf(*argv, "limit=%d", &options.limit) != 1)
+		    sscanf(*argv, "limit=%d", &options.limit) != 1 &&
+		    sscanf(*argv, "update=%d", &options.update) != 1 &&
+		    sscanf(*argv, "ticket=%d", &options.ticket) != 1 &&
+		    sscanf(*argv, "garbage=%d", &options.garbage) != 1)
 			die(*argv, "no such option");
 }
 
