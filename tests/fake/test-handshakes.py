@@ -193,6 +193,15 @@ def an_unknown_authentication_fails_that_request_and_names_its_peer():
     refused_by_name(EOPNOTSUPP, "no authentication", auth=1)
     an_openssl_client_connects()
 
+def a_socket_that_is_not_tcp_fails_that_request_and_names_its_peer():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        peer.bind(("127.0.0.1", 0))
+        ours.connect(peer.getsockname())
+        same("status", EOPNOTSUPP, daemon.ask(Request(ours, kernel.CLIENT, key)).outcome())
+        logged("client handshake with 127.0.0.1:%d failed" % peer.getsockname()[1])
+        logged("[not-tcp]")
+    an_openssl_client_connects()
+
 def unknown_attributes_are_ignored_and_logged_once():
     server = Server()
     for _ in range(2):
@@ -292,6 +301,7 @@ sys.exit(run_cases([marked(case) for case in [
     a_client_without_a_key_fails_for_good,
     an_unknown_message_type_fails_that_request_and_names_its_peer,
     an_unknown_authentication_fails_that_request_and_names_its_peer,
+    a_socket_that_is_not_tcp_fails_that_request_and_names_its_peer,
     unknown_attributes_are_ignored_and_logged_once,
     another_daemon_is_named_at_the_start_and_by_a_failure,
     messages_of_the_kernel_are_logged_with_nl_and_only_then,

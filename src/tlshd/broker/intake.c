@@ -3,7 +3,9 @@
 #include "tlshd/broker/intake.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/identity.h"
 #include "common/log.h"
@@ -84,6 +86,16 @@ static const char *auth_name(enum handshake_auth auth)
 	}
 }
 
+/* A consumer of QUIC gives a socket of its own protocol. */
+static bool is_tcp(int sockfd)
+{
+	int protocol = IPPROTO_TCP;
+	socklen_t len = sizeof(protocol);
+
+	getsockopt(sockfd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	return protocol == IPPROTO_TCP;
+}
+
 /* Only record the request; slow work waits until the queue is drained. */
 static void take_request(void *ctx, const struct accepted *one)
 {
@@ -109,6 +121,8 @@ static void take_request(void *ctx, const struct accepted *one)
 		job_fail(j, CAUSE_BAD_REQUEST, one->why);
 	else if (one->req.auth != HANDSHAKE_PSK)
 		job_fail(j, CAUSE_UNSUPPORTED_AUTH, auth_name(one->req.auth));
+	else if (!is_tcp(one->req.sockfd))
+		job_fail(j, CAUSE_NOT_TCP, NULL);
 }
 
 void intake_drain(struct intake *in)

@@ -81,6 +81,7 @@ enum cause {
 	/* the kernel */
 	CAUSE_BAD_REQUEST,
 	CAUSE_UNSUPPORTED_AUTH,
+	CAUSE_NOT_TCP,
 	CAUSE_DONE_REFUSED,
 
 	CAUSE_N,
