@@ -336,10 +336,10 @@ static enum exit_code put_all(tally *t)
 	for (guint i = 0; i < t->items->len; i++)
 		put_item(t, c, loaded, g_ptr_array_index(t->items, i));
 	change_apply(c, put_failed, t);
-	put_all_chap(t);
 	/* At boot the keys count more than a log that is full. */
 	if (print(t) == EXIT_OK || t->o->boot) {
 		change_settle(c);
+		put_all_chap(t);
 		return EXIT_OK;
 	}
 	change_undo(c);
