@@ -114,6 +114,14 @@ static controller *controller_read(const char *path, const char *name)
 	return c;
 }
 
+/* The kernel has the attribute for such controllers only, and empty while they connect again. */
+static bool speaks_tls(const char *path)
+{
+	g_autofree char *key = g_build_filename(path, "tls_key", NULL);
+
+	return g_file_test(key, G_FILE_TEST_EXISTS);
+}
+
 static int number(const char *name)
 {
 	return (int)g_ascii_strtoll(name + strlen("nvme"), NULL, 10);
@@ -138,10 +146,10 @@ GPtrArray *controllers_read(const char *sysfs)
 		g_autofree char *path = g_build_filename(folder, name, NULL);
 		controller *c;
 
-		if (!g_str_has_prefix(name, "nvme"))
+		if (!g_str_has_prefix(name, "nvme") || !speaks_tls(path))
 			continue;
 		c = controller_read(path, name);
-		if (*c->subsysnqn && (c->key || c->configured))
+		if (*c->subsysnqn)
 			g_ptr_array_add(all, c);
 		else
 			controller_free(c);

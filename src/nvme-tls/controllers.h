@@ -38,7 +38,7 @@ typedef struct controller {
 void controller_free(controller *c);
 
 /**
- * controllers_read() - the controllers whose connection uses a key, or was given one.
+ * controllers_read() - the controllers that connect with TLS, whether they have a key just now or not.
  * @sysfs: SYSFS
  *
  * A controller that goes away while it is read is left out.

@@ -126,11 +126,28 @@ static void controllers_without_tls_are_left_out(void **state)
 	put(*state, "class/nvme/nvme0",
 	    (const char *const[]){"address", "0000:01:00.0\n", "subsysnqn", "nqn.disk\n", NULL,
 				  NULL});
-	put_controller(*state, "nvme1", "\n");
-	put_controller(*state, "nvme2", "not a serial\n");
-	put_controller(*state, "nvme3", "ffffffff\n");
 	all = controllers_read(((struct sysfs *)*state)->root);
 	assert_int_equal(all->len, 0);
+}
+
+/* Linux 7.2 has no serial there while a controller is reset, and it is still one of the host's. */
+static void controller_that_connects_again_has_no_key(void **state)
+{
+	static const char *const texts[] = {"\n", "not a serial\n", "ffffffff\n", ""};
+	g_autoptr(GPtrArray) all = NULL;
+
+	for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+		g_autofree char *name = g_strdup_printf("nvme%u", i);
+
+		put_controller(*state, name, texts[i]);
+	}
+	all = controllers_read(((struct sysfs *)*state)->root);
+	assert_int_equal(all->len, G_N_ELEMENTS(texts));
+	for (guint i = 0; i < all->len; i++) {
+		assert_int_equal(((controller *)at(all, i))->key, 0);
+		assert_true(controller_of_pair(at(all, i), "nqn.h", "nqn.io-1"));
+		assert_false(controller_uses(at(all, i), 0));
+	}
 }
 
 static void machine_without_nvme_has_no_controllers(void **state)
@@ -202,6 +219,7 @@ int main(void)
 		CASE(kernel_without_tls_mode_speaks_tls),
 		CASE(key_that_was_given_is_used_without_a_connection),
 		CASE(controllers_without_tls_are_left_out),
+		CASE(controller_that_connects_again_has_no_key),
 		CASE(machine_without_nvme_has_no_controllers),
 		CASE(controllers_are_in_the_order_of_their_numbers),
 		CASE(ipv6_address_has_brackets),
