@@ -241,6 +241,11 @@ static void silent_peer_waits_until_it_speaks(void **state)
 
 /* ---- the crowd ---- */
 
+static struct job *crowded_out(unsigned int most)
+{
+	return jobs_crowded_out(jobs, jobs_waiting(jobs), &most);
+}
+
 static void nobody_young_is_crowded_out(void **state)
 {
 	int peer;
@@ -250,7 +255,7 @@ static void nobody_young_is_crowded_out(void **state)
 	close(peer);
 	j = stub_job(jobs, HANDSHAKE_SERVER, 60000, &peer);
 	job_wait(j);
-	assert_null(jobs_crowded_out(jobs, jobs_waiting(jobs)));
+	assert_null(crowded_out(0));
 	close(peer);
 }
 
@@ -275,12 +280,19 @@ static void who_has_most_is_crowded_out_and_of_these_the_oldest(void **state)
 		job_wait(j[i]);
 		j[i]->start -= 2 * CROWD_USEC;
 	}
-	assert_ptr_equal(jobs_crowded_out(jobs, jobs_waiting(jobs)), j[1]);
+	assert_ptr_equal(crowded_out(0), j[1]);
+	/* Nobody goes in the place of those who have more, and have had no time yet. */
+	for (size_t i = 1; i < G_N_ELEMENTS(j); i++)
+		j[i]->start += 2 * CROWD_USEC;
+	assert_null(crowded_out(0));
+	for (size_t i = 1; i < G_N_ELEMENTS(j); i++)
+		j[i]->start -= 2 * CROWD_USEC;
 	job_fail(j[1], CAUSE_CROWDED_OUT, NULL);
 	for (size_t i = 2; i < 5; i++)
 		job_move(j[i], JOB_KEYED, NULL); /* no strangers any more */
-	/* one each: the oldest */
-	assert_ptr_equal(jobs_crowded_out(jobs, jobs_waiting(jobs)), j[0]);
+	/* one each: the oldest, unless somebody has more elsewhere */
+	assert_null(crowded_out(2));
+	assert_ptr_equal(crowded_out(0), j[0]);
 	for (size_t i = 0; i < G_N_ELEMENTS(peer); i++)
 		close(peer[i]);
 }

@@ -38,6 +38,7 @@ struct acceptor {
 	pthread_t thread;
 	pthread_mutex_t working; /* held by the thread unless it waits */
 	struct upcall *kernel;
+	long sleeps; /* of the thread, at its last ACCEPT */
 	GAsyncQueue *queue; /* of struct accepted, from the thread to the loop */
 	int waiting; /* epoll: the kernel, and stop */
 	int wake; /* eventfd: the queue has something */
@@ -125,41 +126,39 @@ static void queue(void *ctx, const struct accepted *one)
 {
 	struct acceptor *a = ctx;
 
+	a->sleeps = one->mark.sleeps;
 	g_async_queue_push(a->queue, g_memdup2(one, sizeof(*one)));
 }
 
 /*
- * After requests it waits for a moment first, to tell that it has slept: whoever waits for that does
- * so in the loop, and cannot ask a thread that is asleep.
+ * After an ACCEPT it waits for moments only until it can tell that it has slept: whoever waits for that
+ * does so in the loop, and cannot ask a thread that is asleep.
  */
 static void *run(void *ctx)
 {
 	struct acceptor *a = ctx;
 	struct epoll_event event;
 	bool used = true;
-	int timeout = -1;
 
 	prctl(PR_SET_NAME, "tlshd-accept");
 	priority_join();
 	pthread_mutex_lock(&a->working);
 	for (;;) {
+		bool told = acceptor_sleeps > a->sleeps;
 		int n;
 
 		pthread_mutex_unlock(&a->working);
-		n = epoll_wait(a->waiting, &event, 1, timeout);
+		n = epoll_wait(a->waiting, &event, 1, told ? -1 : NAP_MS);
 		pthread_mutex_lock(&a->working);
-		atomic_store(&acceptor_sleeps, sleeps());
-		timeout = -1;
+		acceptor_sleeps = sleeps();
 		if (n < 1)
 			continue;
 		if (event.data.fd == a->stop)
 			break;
 		upcall_ready(a->kernel);
 		accept_all(a->kernel, true, &used, queue, a);
-		if (g_async_queue_length(a->queue) > 0) {
+		if (g_async_queue_length(a->queue) > 0)
 			eventfd_write(a->wake, 1);
-			timeout = NAP_MS;
-		}
 	}
 	pthread_mutex_unlock(&a->working);
 	priority_leave();

@@ -52,12 +52,13 @@ static void on_late(void *ctx, struct job *j)
 /* For a request for which there is no descriptor: strangers that are silent go first. */
 static void make_room(struct broker *b)
 {
-	struct job *silent = jobs_crowded_out(b->jobs, jobs_waiting(b->jobs));
+	unsigned int most = 0;
+	struct job *silent = jobs_crowded_out(b->jobs, jobs_waiting(b->jobs), &most);
 
 	if (silent)
 		job_fail(silent, CAUSE_CROWDED_OUT, NULL);
 	else
-		pool_make_room(b->pool);
+		pool_make_room(b->pool, most);
 }
 
 /* One piece of the work that callbacks have left to the loop. Return: was there one? */

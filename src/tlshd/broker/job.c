@@ -171,23 +171,20 @@ static int on_first_byte(sd_event_source *source, int fd, uint32_t events, void 
 	return 0;
 }
 
-struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue)
+struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue, unsigned int *most)
 {
 	uint64_t old = now() - CROWD_USEC;
-	unsigned int most = 0, looked = 0;
 	struct job *victim = NULL;
+	unsigned int looked = 0;
 
 	for (GList *l = queue->head; l && looked < CROWD_WINDOW; l = l->next, looked++) {
 		struct job *j = l->data;
-		unsigned int n;
+		unsigned int n = j->stranger ? crowd_count(js->crowd, peer_source(&j->peer)) : 0;
 
-		if (j->start > old)
-			break;
-		n = j->stranger ? crowd_count(js->crowd, peer_source(&j->peer)) : 0;
-		if (n > most) {
-			most = n;
-			victim = j;
-		}
+		if (!n || n < *most || (n == *most && victim))
+			continue;
+		*most = n;
+		victim = j->start <= old ? j : NULL;
 	}
 	return victim;
 }

@@ -102,13 +102,16 @@ void jobs_notify(struct jobs *js);
 /**
  * jobs_crowded_out() - which of several jobs has to go when there is no room for more.
  * @queue: of struct job, the oldest first
+ * @most: connections that a source must have for one of its to go, 0 at first; set to those of the
+ *	source that has the most here, for another queue
  *
- * Of the CROWD_WINDOW oldest that are strangers and have had CROWD_USEC for their ClientHello it is
- * one of the source that has the most in the whole house, the oldest of these.
+ * Of the CROWD_WINDOW oldest it is the oldest stranger of the source that has the most in the whole
+ * house. Who has had less than CROWD_USEC for its ClientHello stays, and nobody goes in its place who
+ * has fewer.
  *
- * Return: it, or NULL when none is old enough.
+ * Return: it, or NULL.
  */
-struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue);
+struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue, unsigned int *most);
 #define CROWD_WINDOW 64
 #define CROWD_USEC G_USEC_PER_SEC
 

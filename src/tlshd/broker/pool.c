@@ -752,7 +752,7 @@ void pool_late(struct pool *p, struct job *j)
 }
 
 /* Of all workers the one with the most of them is where there is most to choose from. */
-bool pool_make_room(struct pool *p)
+bool pool_make_room(struct pool *p, unsigned int most)
 {
 	union ipc_message m = {.drop.header = {IPC_DROP, 0}};
 	struct pool_worker *fullest = NULL;
@@ -765,7 +765,7 @@ bool pool_make_room(struct pool *p)
 		    (!fullest || w->begun.length > fullest->begun.length))
 			fullest = w;
 	}
-	j = fullest ? jobs_crowded_out(p->params.jobs, &fullest->begun) : NULL;
+	j = fullest ? jobs_crowded_out(p->params.jobs, &fullest->begun, &most) : NULL;
 	if (!j)
 		return false;
 	m.header.job = j->id;
@@ -864,7 +864,7 @@ static bool give_one(struct pool *p)
 	w = next_worker(p, &full);
 	if (!w) /* as many as wait for room; those that were told to go are still on their way out */
 		return full && on_their_way_out(p) < jobs_ready_count(p->params.jobs) &&
-		       pool_make_room(p);
+		       pool_make_room(p, 0);
 	r = hand_over(p, j, w);
 	if (r == -EAGAIN)
 		set_blocked(w, true);

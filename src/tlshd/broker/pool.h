@@ -89,7 +89,8 @@ void pool_late(struct pool *p, struct job *j);
 
 /**
  * pool_make_room() - end one stranger that a worker has, see jobs_crowded_out().
+ * @most: as there
  *
  * Return: was there one?
  */
-bool pool_make_room(struct pool *p);
+bool pool_make_room(struct pool *p, unsigned int most);
