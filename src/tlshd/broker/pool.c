@@ -202,6 +202,13 @@ static void set_mute(struct pool_worker *w, bool mute)
 		stop_timer(w);
 }
 
+/* A step of a job is done. As long as it owes us the end of others, it is given as much time again. */
+static void note_progress(struct pool_worker *w)
+{
+	set_mute(w, false);
+	set_mute(w, g_hash_table_size(w->late) > 0);
+}
+
 /* A worker that dies at birth, or cannot be born, would have us start one without end. */
 static void spawn_later(struct pool *p)
 {
@@ -641,7 +648,7 @@ static void take_late(struct pool_worker *w, struct late *late, const struct ipc
 	if (next != JOB_ENDED)
 		return;
 	g_hash_table_remove(w->late, GUINT_TO_POINTER(header->job));
-	set_mute(w, false);
+	note_progress(w);
 }
 
 /* A message about a job. */
@@ -666,7 +673,7 @@ static void take_message(struct pool_worker *w, const union ipc_message *m)
 		lose_for_order(w, &m->header);
 		return;
 	}
-	set_mute(w, false); /* each step of a job is one, so this is progress */
+	note_progress(w);
 	if (m->header.type == IPC_DONE) {
 		on_done(w, j, before, &m->done);
 		return;
