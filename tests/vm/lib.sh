@@ -221,7 +221,7 @@ grant() {
 # unload_modules: as if nobody had wanted NVMe yet, where the kernel has it as modules
 unload_modules() {
 	rm -f $GRANTED
-	wait_for 10 modprobe -r nvmet-tcp nvme-tcp nvme-keyring || { lsmod >&2; fail "the modules cannot be removed"; }
+	wait_for 10 modprobe -r nvmet-tcp nvme-tcp nvmet nvme-fabrics nvme-core nvme-auth nvme-keyring || { lsmod >&2; fail "the modules cannot be removed"; }
 }
 
 # insert_key SUBSYSNQN [--hostnqn NQN] [--hmac 1|2] [--identity 0|1] [--secret HEX]
