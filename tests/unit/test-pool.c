@@ -704,7 +704,7 @@ static void who_floods_the_log_when_debugging_slows_nobody(void **state)
 		flood(&scripts[0]);
 		settle();
 	}
-	assert_in_range(stub_lines("worker "), 10000, 23000);
+	assert_true(stub_lines("worker ") >= 10000 && stub_lines("worker ") <= 23000);
 	for (unsigned int i = 0; i < 4; i++) {
 		j = given_job(&s);
 		assert_ptr_equal(s, &scripts[1]);
