@@ -64,6 +64,9 @@ static int tear_down(void **state)
 	unlink(paths.journal);
 	unlink(paths.syslog);
 	rmdir(directory);
+	g_free((void *)(uintptr_t)paths.journal);
+	g_free((void *)(uintptr_t)paths.syslog);
+	g_free(directory);
 	return 0;
 }
 
