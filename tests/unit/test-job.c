@@ -132,6 +132,56 @@ static void nothing_is_told_before_the_accepting_thread_has_slept(void **state)
 	close(peer[1]);
 }
 
+static unsigned int turns; /* of the loop that had something to do */
+
+static void count_turns_until(uint64_t end)
+{
+	for (turns = 0; now() < end; turns++)
+		if (sd_event_run(event, 10000) == 0)
+			turns--;
+}
+
+/* A loop that looks for each of many jobs whether it has slept never does. */
+static void many_that_wait_for_a_sleep_let_the_loop_sleep(void **state)
+{
+	struct job *j[500];
+	int peer[G_N_ELEMENTS(j)];
+
+	for (size_t i = 0; i < G_N_ELEMENTS(j); i++) {
+		j[i] = stub_job(jobs, HANDSHAKE_SERVER, 60000, &peer[i]);
+		j[i]->mark.sleeps = LONG_MAX;
+		close(peer[i]);
+		job_fail(j[i], CAUSE_NOT_TLS, NULL);
+	}
+	usleep(60000);
+	for (unsigned int i = 0; i < 2 * G_N_ELEMENTS(j); i++)
+		sd_event_run(event, 0);
+	count_turns_until(now() + 200000);
+	assert_true(turns >= 1 && turns <= 150);
+	assert_int_equal(stub_n_told, 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(j); i++)
+		j[i]->mark.sleeps = -1;
+	assert_true(run_until_told(G_N_ELEMENTS(j)));
+	assert_int_equal(jobs_count(jobs), 0);
+}
+
+/* A stop that waits for nobody. */
+static void what_waits_for_a_sleep_is_left_at_a_stop(void **state)
+{
+	struct job *j;
+	int peer;
+
+	j = stub_job(jobs, HANDSHAKE_SERVER, 60000, &peer);
+	j->mark.sleeps = LONG_MAX;
+	job_fail(j, CAUSE_NOT_TLS, NULL);
+	count_turns_until(now() + 100000);
+	assert_int_equal(jobs_count(jobs), 1);
+	jobs_free(jobs);
+	jobs = NULL;
+	assert_int_equal(stub_n_told, 0);
+	close(peer);
+}
+
 static void kernel_that_has_given_up_is_named(void **state)
 {
 	struct outcome o = OUTCOME_INIT;
@@ -369,6 +419,8 @@ int main(void)
 		TEST(success_of_a_server_is_told_after_5_ms),
 		TEST(client_is_told_at_once),
 		TEST(nothing_is_told_before_the_accepting_thread_has_slept),
+		TEST(many_that_wait_for_a_sleep_let_the_loop_sleep),
+		TEST(what_waits_for_a_sleep_is_left_at_a_stop),
 		TEST(kernel_that_has_given_up_is_named),
 		TEST(deadline_of_a_server_is_apart_from_the_consumers_own),
 		TEST(deadlines_that_pass_together_do_not_hold_the_loop),

@@ -39,6 +39,8 @@ struct jobs {
 	uint32_t last_id;
 	guint untrimmed; /* jobs since the heap was last given back */
 	GQueue fresh, waiting, ready;
+	GQueue unslept; /* ended, and settled but for the sleep of the thread that took them */
+	sd_event_source *look; /* for those: has it slept? */
 	int first_bytes; /* epoll set of those that wait */
 	sd_event_source *first_byte;
 	struct deadlines deadlines; /* of all but the ended ones */
@@ -266,6 +268,7 @@ static void forget(struct job *j)
 {
 	struct jobs *js = j->all;
 
+	job_move(j, JOB_ENDED, NULL);
 	g_hash_table_remove(js->all, GUINT_TO_POINTER(j->id));
 	accept_close(j->sockfd);
 	g_free(j->identity);
@@ -316,16 +319,44 @@ static bool is_settled(const struct job *j)
 	       (now() >= settled_at(j) && accept_has_slept(&j->mark));
 }
 
+static void look_in(struct jobs *js, uint64_t usec)
+{
+	sd_event_source_set_time_relative(js->look, usec);
+	sd_event_source_set_enabled(js->look, SD_EVENT_ONESHOT);
+}
+
+/*
+ * One look for all of them. A look for each would take the loop, with some hundred jobs, longer than
+ * the time between two looks: it would never sleep, which is what they all wait for.
+ */
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct jobs *js = userdata;
+	struct job *j = g_queue_peek_head(&js->unslept);
+	bool settled = j && is_settled(j);
+
+	if (settled)
+		report(j);
+	if (js->unslept.length)
+		look_in(js, settled ? 0 : SETTLE_USEC);
+	return 0;
+}
+
 static void settle(void *owner)
 {
 	struct job *j = owner;
+	struct jobs *js = j->all;
 
 	if (is_settled(j)) {
 		report(j);
-		return;
+	} else if (now() < settled_at(j)) {
+		j->deadline.at = settled_at(j);
+		deadlines_add(&js->settling, &j->deadline);
+	} else {
+		if (!js->unslept.length)
+			look_in(js, SETTLE_USEC);
+		job_move(j, JOB_ENDED, &js->unslept);
 	}
-	j->deadline.at = MAX(settled_at(j), now() + SETTLE_USEC);
-	deadlines_add(&j->all->settling, &j->deadline);
 }
 
 void job_end(struct job *j, const struct outcome *o)
@@ -414,6 +445,11 @@ int jobs_new(struct jobs **out, sd_event *event, struct upcall *kernel,
 				      on_tally, js);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(js->tally_timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(event, &js->look, CLOCK_MONOTONIC, UINT64_MAX, 1, on_look,
+				      js);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(js->look, SD_EVENT_OFF);
 	js->first_bytes = epoll_create1(EPOLL_CLOEXEC);
 	if (r >= 0 && js->first_bytes < 0)
 		r = -errno;
@@ -454,6 +490,7 @@ void jobs_free(struct jobs *js)
 		abandon(l->data);
 	deadlines_clear(&js->deadlines);
 	deadlines_clear(&js->settling);
+	sd_event_source_disable_unref(js->look);
 	sd_event_source_disable_unref(js->tally_timer);
 	sd_event_source_disable_unref(js->first_byte);
 	if (js->first_bytes >= 0)
