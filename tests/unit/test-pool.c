@@ -555,6 +555,31 @@ static void worker_is_replaced_after_its_share_of_jobs_and_not_before_its_succes
 	assert_logged("does not end by itself");
 }
 
+static void worker_that_has_had_its_time_stays_as_long_as_no_successor_comes(void **state)
+{
+	union ipc_message m;
+
+	serve(2);
+	birth_error = -EAGAIN;
+	for (unsigned int i = 0; i < 80; i++) {
+		struct script *s;
+		struct job *j = given_job(&s);
+
+		say_done(s, j->id, CAUSE_GONE_EARLY);
+		settle();
+	}
+	assert_int_equal(pool_size(pool), 2);
+	birth_error = 0;
+	for (unsigned int i = 2; i < 4; i++) {
+		run_until_born(i + 1);
+		assert_int_equal(hear(&scripts[i], &m), IPC_BIRTH);
+		say_born(&scripts[i], version_of_build());
+	}
+	assert_gone(&scripts[0]);
+	assert_gone(&scripts[1]);
+	assert_int_equal(pool_size(pool), 2);
+}
+
 /* ---- workers that somebody else has taken over ---- */
 
 static void assert_lost(struct script *s, const char *why)
@@ -712,6 +737,26 @@ static void who_floods_the_log_when_debugging_slows_nobody(void **state)
 	say_done(s, j->id, CAUSE_GONE_EARLY);
 	assert_told(1);
 	assert_alive(&scripts[0]);
+}
+
+/* GnuTLS says a lot, also where our own level is 0; and one that is retired at a reload still does. */
+static void who_was_born_to_debug_tls_is_not_ended_for_it(void **state)
+{
+	struct script *s;
+	struct job *j;
+
+	settings.tls_debug = 9;
+	pool_configure(pool, &settings);
+	settings.tls_debug = 0;
+	serve(2);
+	j = given_job(&s);
+	flood(s);
+	pool_configure(pool, &settings);
+	flood(s);
+	settle();
+	assert_alive(s);
+	assert_not_logged("it floods the log");
+	assert_int_equal(j->state, JOB_HANDED);
 }
 
 /* ---- workers that are late ---- */
@@ -959,6 +1004,8 @@ int main(void)
 		TEST(worker_that_fails_alone_is_replaced_in_time),
 		TEST_WITH(worker_is_replaced_after_its_share_of_jobs_and_not_before_its_successor,
 			  short_life),
+		TEST_WITH(worker_that_has_had_its_time_stays_as_long_as_no_successor_comes,
+			  short_life),
 		TEST(who_reports_success_without_tls_is_ended),
 		TEST(who_reports_success_without_a_key_is_ended),
 		TEST(who_asks_twice_is_ended),
@@ -968,6 +1015,7 @@ int main(void)
 		TEST(jobs_of_a_lost_worker_fail_with_it),
 		TEST(who_floods_the_log_is_ended),
 		TEST(who_floods_the_log_when_debugging_slows_nobody),
+		TEST(who_was_born_to_debug_tls_is_not_ended_for_it),
 		TEST(late_worker_costs_one_job),
 		TEST(worker_that_makes_no_progress_is_ended),
 		TEST(chatter_is_no_progress),

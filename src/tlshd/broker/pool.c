@@ -75,6 +75,7 @@ struct pool_worker {
 	bool mute; /* the timer runs because it was late with a job */
 	struct record record;
 	unsigned int life; /* jobs until it is replaced */
+	bool debugs; /* was born to log a lot, of its own or of GnuTLS's */
 	unsigned int lines; /* that it may log now */
 	uint64_t lines_at; /* usec, monotonic: when that was reckoned */
 	struct deadline pause; /* until when it is not read, after too many lines */
@@ -150,15 +151,15 @@ static bool is_full(const struct pool_worker *w)
 	return held_by(w) >= w->pool->params.limits.jobs;
 }
 
-static unsigned int line_factor(void)
+static unsigned int line_factor(const struct pool_worker *w)
 {
-	return log_level() ? DEBUG_FACTOR : 1;
+	return w->debugs ? DEBUG_FACTOR : 1;
 }
 
 /* The lines that it may log grow with time. */
 static void refill_lines(struct pool_worker *w)
 {
-	unsigned int factor = line_factor();
+	unsigned int factor = line_factor(w);
 	uint64_t earned = (now() - w->lines_at) * LOG_RATE * factor / G_USEC_PER_SEC;
 
 	if (!earned)
@@ -172,7 +173,7 @@ static bool takes_jobs(struct pool_worker *w)
 {
 	refill_lines(w);
 	return w->state == WORKER_SERVING && !w->blocked && !w->mute &&
-	       w->lines >= LOG_BURST * line_factor() / 2 && w->unrun.length < UNRUN_MAX &&
+	       w->lines >= LOG_BURST * line_factor(w) / 2 && w->unrun.length < UNRUN_MAX &&
 	       !is_full(w);
 }
 
@@ -425,7 +426,8 @@ static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
 	w->late = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	w->timer.owner = w->pause.owner = w;
 	w->born = w->lines_at = now();
-	w->lines = LOG_BURST * line_factor();
+	w->debugs = log_level() || p->first.tls_debug;
+	w->lines = LOG_BURST * line_factor(w);
 	w->life = draw(p->params.limits.life_jobs);
 	g_ptr_array_add(p->workers, w);
 	return w;
@@ -548,7 +550,7 @@ static void take_line(struct pool_worker *w, const struct ipc_log *m)
 	refill_lines(w);
 	if (w->lines) {
 		w->lines--;
-	} else if (!log_level()) {
+	} else if (!w->debugs) {
 		lose(w, "it floods the log");
 	} else {
 		sd_event_source_set_enabled(w->io, SD_EVENT_OFF);
@@ -903,7 +905,8 @@ static void recycle(struct pool *p)
 		if (w->state != WORKER_SERVING)
 			continue;
 		if (w->outgoing) {
-			retire(w);
+			if (present(p) >= p->wanted)
+				retire(w);
 			return;
 		}
 		if (!w->life || (w->record.n && now() - w->born > p->params.limits.life)) {
