@@ -22,13 +22,13 @@ enum {
 #define WORKER true
 
 #define COMPARE \
-	"compare \"nvme-tls list\" on both sides: host NQN, subsystem NQN, version and hash must be equal to the letter"
+	"compare \"nvme-tls list\" on both sides: host NQN, subsystem NQN, version and hash must match exactly"
 #define SAME_PSK \
 	"insert the same configured PSK on both sides, derived the same way (--compat in nvme-tls(8))"
 #define MORE_TIME \
 	"grant more time (parameter tls_handshake_timeout of nvme_tcp and nvmet_tcp) or more CPUs"
-#define NEWER_PEER "the peer's TLS library or its settings have to change"
-#define PEERS_LOG "look at the peer's log"
+#define NEWER_PEER "update the peer's TLS library, or change its settings"
+#define PEERS_LOG "check the peer's log"
 #define OUR_LOG "the log says what happened to the worker"
 
 static const struct cause_info causes[CAUSE_N] = {
@@ -43,46 +43,46 @@ static const struct cause_info causes[CAUSE_N] = {
 			     "insert a new one with \"nvme-tls insert\""},
 	[CAUSE_KEY_UNREADABLE] = {"key-unreadable", EACCES, INTERNAL_ERROR, WORKER,
 				  "the key of this identity cannot be read",
-				  "insert the key anew with \"nvme-tls insert\", as root"},
+				  "insert the key again with \"nvme-tls insert\", as root"},
 	[CAUSE_KEY_LENGTH] = {"key-length", EKEYREJECTED, UNKNOWN_PSK_IDENTITY, WORKER,
 			      "the key of this identity does not fit the identity's hash",
-			      "insert the key anew with \"nvme-tls insert\""},
+			      "insert the key again with \"nvme-tls insert\""},
 	[CAUSE_WRONG_KEY] = {"wrong-key", EKEYREJECTED, DECRYPT_ERROR, WORKER,
 			     "the peer's key for this identity is another one (wrong binder)",
 			     SAME_PSK},
 	[CAUSE_SHA384_UNSUPPORTED] =
 		{"sha384-unsupported", EOPNOTSUPP, UNKNOWN_PSK_IDENTITY, WORKER,
 		 "a SHA-384 PSK needs GnuTLS 3.8.11 or newer",
-		 "use a SHA-256 key (\"nvme-tls gen --hmac 1\") or update GnuTLS; only to migrate from ktls-utils set psk.sha384_compat=true in [authenticate] of tlshd.conf on both sides"},
+		 "use a SHA-256 key (\"nvme-tls gen --hmac 1\") or update GnuTLS; only while migrating from ktls-utils, set psk.sha384_compat=true in [authenticate] of tlshd.conf on both sides"},
 	[CAUSE_NO_KEY_NAMED] =
 		{"no-key-named", ENOKEY, NO, BROKER, "the kernel names no key for this connection",
 		 "insert a key for the host and the subsystem with \"nvme-tls insert\""},
 	[CAUSE_NAMED_KEY_MISSING] =
 		{"named-key-missing", ENOKEY, NO, BROKER,
 		 "the key that the kernel names is not there any more",
-		 "insert the key anew with \"nvme-tls insert\" and connect again"},
+		 "insert the key again with \"nvme-tls insert\", then reconnect"},
 	[CAUSE_NAMED_KEY_UNREADABLE] = {"named-key-unreadable", EACCES, NO, BROKER,
 					"the key that the kernel names cannot be read",
-					"insert the key anew with \"nvme-tls insert\", as root"},
+					"insert the key again with \"nvme-tls insert\", as root"},
 
 	[CAUSE_NOT_TLS] = {"not-tls", EPROTO, UNEXPECTED_MESSAGE, WORKER,
 			   "the peer does not speak TLS", "connect with \"nvme connect --tls\""},
 	[CAUSE_PLAIN_NVME] =
 		{"plain-nvme", EPROTO, UNEXPECTED_MESSAGE, WORKER,
 		 "the peer speaks NVMe/TCP without TLS",
-		 "connect with \"nvme connect --tls\", or set addr_tsas of the target's port to tls1.3; an SPDK host does without TLS where its derived key begins with a zero byte: use another configured PSK"},
+		 "connect with \"nvme connect --tls\", or set addr_tsas of the target's port to tls1.3; an SPDK host does not use TLS if its derived key begins with a zero byte: use another configured PSK"},
 	[CAUSE_PLAIN_HTTP] = {"plain-http", EPROTO, UNEXPECTED_MESSAGE, WORKER,
 			      "the peer speaks HTTP",
-			      "find out which client or health check has this port by mistake"},
+			      "find out which client or health check uses this port by mistake"},
 	[CAUSE_PLAIN_RPC] =
 		{"plain-rpc", EPROTO, UNEXPECTED_MESSAGE, WORKER,
 		 "the peer speaks ONC RPC without TLS",
 		 "mount with xprtsec=tls or xprtsec=mtls, on the port of the NFS server"},
 	[CAUSE_NO_TLS13] = {"no-tls13", EPROTO, PROTOCOL_VERSION, WORKER,
 			    "the peer offers no TLS 1.3", NEWER_PEER},
-	[CAUSE_NO_PSK] = {"no-psk", EPROTO, HANDSHAKE_FAILURE, WORKER,
-			  "the peer offers no pre-shared key",
-			  "the peer is no NVMe/TCP host, or has no key for this subsystem"},
+	[CAUSE_NO_PSK] =
+		{"no-psk", EPROTO, HANDSHAKE_FAILURE, WORKER, "the peer offers no pre-shared key",
+		 "insert the key for this subsystem on the peer, if the peer is an NVMe/TCP host"},
 	[CAUSE_NO_PSK_MODE] = {"no-psk-mode", EPROTO, MISSING_EXTENSION, WORKER,
 			       "the peer offers a pre-shared key and no mode of its exchange",
 			       NEWER_PEER},
@@ -128,13 +128,13 @@ static const struct cause_info causes[CAUSE_N] = {
 		 "widen the crypto policy of either side, or give the peer the key"},
 	[CAUSE_PEER_INTERNAL_ERROR] =
 		{"peer-internal-error", EPROTO, NO, WORKER, "the peer cannot go on",
-		 "look at the peer's log; SPDK's target says so of an identity that it does not know, and it knows those of version 0 only: insert the key with \"--identity 0\" and connect with --tls_key"},
+		 "check the peer's log; SPDK's target sends this alert for an unknown identity, and knows identities of version 0 only: insert the key with \"--identity 0\" and connect with --tls_key"},
 	[CAUSE_PEER_ALERT] = {"peer-alert", EPROTO, NO, WORKER, "the peer sent an alert",
 			      PEERS_LOG},
 
 	[CAUSE_SILENT_PEER] =
 		{"silent-peer", ETIMEDOUT, NO, BROKER, "the peer has not sent a byte in time",
-		 "connect with \"nvme connect --tls\"; if the peer does, look at the network and the peer's log"},
+		 "connect with \"nvme connect --tls\"; if the peer already does, check the network and the peer's log"},
 	[CAUSE_GONE_EARLY] = {"gone-early", ECONNRESET, NO, WORKER,
 			      "the peer closed the connection without a ClientHello",
 			      "a port scan or a health check does this; otherwise " PEERS_LOG},
@@ -143,10 +143,10 @@ static const struct cause_info causes[CAUSE_N] = {
 			       PEERS_LOG},
 	[CAUSE_CONNECTION_BROKE] = {"connection-broke", ECONNRESET, NO, WORKER,
 				    "the connection broke in the middle of the handshake",
-				    "look at the network and the peer's log"},
+				    "check the network and the peer's log"},
 	[CAUSE_PEER_STALLED] = {"peer-stalled", ETIMEDOUT, NO, WORKER,
 				"the peer did not go on in time",
-				"look at the peer's load and log; " MORE_TIME},
+				"check the peer's load and log; " MORE_TIME},
 	[CAUSE_CROWDED_OUT] =
 		{"crowded-out", ECONNABORTED, NO, WORKER,
 		 "the peer had not finished its ClientHello when others needed the room",
@@ -163,23 +163,24 @@ static const struct cause_info causes[CAUSE_N] = {
 	[CAUSE_WORKER_LOST] = {"worker-lost", EIO, NO, BROKER, "its worker is lost", OUR_LOG},
 	[CAUSE_WORKER_LIED] =
 		{"worker-lied", EIO, NO, BROKER, "its worker reported what is not so",
-		 "treat the worker as taken over by the peer: keep the log, look at the peer"},
+		 "assume that the peer has taken over the worker: keep the log, and investigate the peer"},
 	[CAUSE_NO_WORKER] = {"no-worker", EIO, NO, BROKER, "there is no worker to run it",
 			     "the log says why no worker could be started"},
-	[CAUSE_NO_MEMORY] = {"no-memory", ENOMEM, INTERNAL_ERROR, WORKER,
-			     "a worker has no memory for it",
-			     "raise MemoryMax= of the unit, or the machine's memory"},
+	[CAUSE_NO_MEMORY] =
+		{"no-memory", ENOMEM, INTERNAL_ERROR, WORKER, "a worker has no memory for it",
+		 "raise MemoryMax= of tlshd-worker@.service, or add memory to the machine"},
 	[CAUSE_NO_DESCRIPTOR] = {"no-descriptor", EIO, NO, WORKER,
 				 "a worker has no descriptor left for the socket",
 				 "raise LimitNOFILE= of tlshd-worker@.service"},
 	[CAUSE_NO_TLS_MODULE] = {"no-tls-module", EIO, NO, WORKER,
-				 "the kernel's tls module is not loaded", "modprobe tls"},
+				 "the kernel's tls module is not loaded",
+				 "load the module with \"modprobe tls\""},
 	[CAUSE_KTLS] = {"ktls", EIO, NO, WORKER, "the kernel does not take the traffic keys",
 			"report this as a bug of tlshd, with the kernel's version"},
 	[CAUSE_RECORD_LIMIT] =
 		{"record-limit", EOPNOTSUPP, NO, WORKER,
 		 "the peer insists on records shorter than this kernel can make",
-		 "use a newer kernel (Linux 7.2 can), or have the peer take records of 16 KiB"},
+		 "use a newer kernel (Linux 7.2 can make them), or configure the peer to accept records of 16 KiB"},
 	[CAUSE_STOPPING] = {"stopping", ECONNABORTED, NO, BROKER, "tlshd is stopping",
 			    "the peer may try again"},
 
@@ -188,10 +189,10 @@ static const struct cause_info causes[CAUSE_N] = {
 			       "report this as a bug of tlshd, with the kernel's version"},
 	[CAUSE_UNSUPPORTED_AUTH] = {"unsupported-auth", EOPNOTSUPP, NO, BROKER,
 				    "the kernel asks for a kind of authentication that we do not do",
-				    "tlshd does pre-shared keys only"},
+				    "tlshd supports pre-shared keys only"},
 	[CAUSE_NOT_TCP] = {"not-tcp", EOPNOTSUPP, NO, BROKER,
 			   "the kernel asks for a handshake on a socket that is not TCP",
-			   "tlshd does TLS over TCP only; QUIC is not served"},
+			   "tlshd supports TLS over TCP only, not QUIC"},
 	[CAUSE_DONE_REFUSED] = {"done-refused", EIO, NO, BROKER,
 				"it was complete, but the kernel did not take the report",
 				"report this as a bug of tlshd, with the kernel's version"},
