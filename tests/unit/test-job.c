@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <arpa/inet.h>
@@ -180,6 +181,39 @@ static void what_waits_for_a_sleep_is_left_at_a_stop(void **state)
 	jobs = NULL;
 	assert_int_equal(stub_n_told, 0);
 	close(peer);
+}
+
+static void take(void *ctx, const struct accepted *one)
+{
+	*(struct accepted *)ctx = *one;
+}
+
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* The acceptor's thread takes it for its last one, and naps until it has slept since. */
+static void accept_without_a_descriptor_has_a_mark(void **state)
+{
+	struct rlimit before, none;
+	struct accepted one;
+	bool used = false;
+	long least;
+
+	usleep(1000);
+	least = sleeps();
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){0, before.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	accept_all(NULL, true, &used, take, &one);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(one.error, -EMFILE);
+	assert_true(one.mark.second);
+	assert_true(one.mark.sleeps >= least && one.mark.sleeps <= sleeps());
 }
 
 static void kernel_that_has_given_up_is_named(void **state)
@@ -421,6 +455,7 @@ int main(void)
 		TEST(nothing_is_told_before_the_accepting_thread_has_slept),
 		TEST(many_that_wait_for_a_sleep_let_the_loop_sleep),
 		TEST(what_waits_for_a_sleep_is_left_at_a_stop),
+		TEST(accept_without_a_descriptor_has_a_mark),
 		TEST(kernel_that_has_given_up_is_named),
 		TEST(deadline_of_a_server_is_apart_from_the_consumers_own),
 		TEST(deadlines_that_pass_together_do_not_hold_the_loop),

@@ -85,6 +85,7 @@ static bool accept_one(struct upcall *h, bool second, bool *used, struct accepte
 	out->why = NULL;
 	out->keyring = 0;
 	out->error = -EMFILE;
+	out->mark = (struct accept_mark){second, sleeps()};
 	if (!accept_has_room())
 		return true;
 	if (*used)
