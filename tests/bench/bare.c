@@ -15,7 +15,7 @@
 
 #include "netlink/upcall.h"
 #include "tlshd/worker/ktls.h"
-#include "tlshd/worker/policy.h"
+#include "common/policy.h"
 
 static unsigned char key[32];
 

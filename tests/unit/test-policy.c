@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tlshd/worker/policy.h"
+#include "common/policy.h"
 
 /* meson runs this program once without and twice with a policy; the argument says which. */
 static struct policy p;

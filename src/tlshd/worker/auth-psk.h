@@ -6,7 +6,7 @@
 #include "common/secret.h"
 #include "netlink/upcall.h"
 #include "tlshd/worker/auth.h"
-#include "tlshd/worker/policy.h"
+#include "common/policy.h"
 
 /**
  * struct auth_psk_shared - what all sessions of a process share.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "tlshd/worker/auth-psk.h"
-#include "tlshd/worker/policy.h"
+#include "common/policy.h"
 
 /**
  * struct engine - what all sessions of a process share. It stays where it is, for it points into itself.

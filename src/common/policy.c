@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Which ciphers and groups a handshake may use: what kTLS can do and the system allows. */
-#include "tlshd/worker/policy.h"
+#include "common/policy.h"
 
 #include <errno.h>
 #include <string.h>
