@@ -60,6 +60,20 @@ static int open_socket(struct nl_sock **out)
 	return 0;
 }
 
+int upcall_group(void)
+{
+	struct nl_sock *socket;
+	int r = open_socket(&socket);
+
+	if (!r) {
+		r = genl_ctrl_resolve_grp(socket, HANDSHAKE_FAMILY, HANDSHAKE_GROUP);
+		if (r < 0)
+			r = errno_of_nl(r);
+	}
+	nl_socket_free(socket);
+	return r;
+}
+
 int upcall_open(struct upcall **out)
 {
 	struct upcall *u = calloc(1, sizeof(*u));

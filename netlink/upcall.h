@@ -120,6 +120,36 @@ int upcall_done(struct upcall *u, int sockfd, int status, int32_t remote);
  */
 int upcall_others(const struct upcall *u, uint32_t *port);
 
+/* More daemons than this in one namespace are counted, and not named. */
+#define UPCALL_MEMBERS_MAX 16
+
+/**
+ * struct upcall_member - a socket in the group.
+ * @port: its netlink port, see upcall_others()
+ * @inode: by which /proc/PID/fd tells whose it is
+ */
+struct upcall_member {
+	uint32_t port;
+	unsigned long inode;
+};
+
+/**
+ * upcall_group() - number of the multicast group that daemons are in, without joining it.
+ *
+ * Return: the number; -EPROTONOSUPPORT when this kernel has no handshake family; another negative
+ * errno.
+ */
+int upcall_group(void);
+
+/**
+ * upcall_members_in() - all sockets in the group, of an open /proc/net/netlink.
+ * @group: number of the multicast group, 1 to 32
+ * @members: filled with the first @room of them
+ *
+ * Return: how many there are, which can be more than @room.
+ */
+int upcall_members_in(FILE *list, unsigned int group, struct upcall_member *members, size_t room);
+
 /**
  * upcall_others_in() - upcall_others() of an open /proc/net/netlink, for tests.
  * @group: number of the multicast group, 1 to 32

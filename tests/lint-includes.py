@@ -7,7 +7,7 @@ import re, sys
 MAY = {
     "netlink": [],
     "common": [],
-    "nvme-tls": ["common"],
+    "nvme-tls": ["common", "netlink"],
     "tlshd/shared": ["common", "netlink"],
     "tlshd/broker": ["tlshd/shared", "common", "netlink"],
     "tlshd/worker": ["tlshd/shared", "common", "netlink"],
