@@ -146,7 +146,10 @@ configure_root() {
 	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
 		e2scrub_reap.service fstrim.timer getty@tty1.service systemd-firstboot.service \
 		systemd-networkd.service systemd-timesyncd.service systemd-pcrmachine.service \
-		nvmefc-boot-connections.service nvmf-autoconnect.service ldconfig.service; do
+		nvmefc-boot-connections.service nvmf-autoconnect.service ldconfig.service \
+		rpcbind.socket rpcbind.service nfs-server.service nfs-client.target nfs-blkmap.service \
+		nfsdcld.service nfs-idmapd.service nfs-mountd.service fsidd.service rpc-statd.service \
+		rpc-statd-notify.service auth-rpcgss-module.service proc-fs-nfsd.mount; do
 		ln -sf /dev/null "$root/etc/systemd/system/$unit"
 	done
 	cat >"$root/etc/systemd/system/scenarios.service" <<-'UNIT'
