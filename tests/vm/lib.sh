@@ -135,6 +135,15 @@ start_unit() {
 }
 has_workers() { (($(workers "$1" | wc -l) == ${2:-$(nproc)})); }
 
+# mark_journal: what comes after this is what `journal` prints. One boot serves many scenarios, and the
+# journal still has what the others provoked.
+mark_journal() {
+	journalctl --sync
+	JOURNAL_MARK=$(journalctl -q -n 0 --show-cursor | sed -n 's/^-- cursor: //p')
+}
+# journal UNIT [OPTION...]: what the unit has said since mark_journal
+journal() { journalctl --sync; journalctl -q -u "$1" -o cat --after-cursor="$JOURNAL_MARK" "${@:2}"; }
+
 # The changes to tlshd.service stay, for to reload takes seconds, and the next scenario mostly wants the
 # same ones; a scenario that starts the unit itself begins with pristine_unit.
 stop_units() {
