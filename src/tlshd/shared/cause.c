@@ -148,7 +148,7 @@ static const struct cause_info causes[CAUSE_N] = {
 				"the peer did not go on in time",
 				"check the peer's load and log; " MORE_TIME},
 	[CAUSE_CROWDED_OUT] =
-		{"crowded-out", ECONNABORTED, NO, WORKER,
+		{"crowded-out", ECONNABORTED, NO, BROKER,
 		 "the peer had not finished its ClientHello when others needed the room",
 		 "find out who opens so many connections; honest peers try again"},
 	[CAUSE_GIVEN_UP] = {"given-up", ETIMEDOUT, NO, BROKER,

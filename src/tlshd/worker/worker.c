@@ -230,12 +230,15 @@ static void on_pause(void *owner)
 static void on_deadline(void *owner)
 {
 	struct held *h = owner;
+	int r = h->session ? session_hurry(h->session) : -EAGAIN;
 
 	/* The handshake is complete, and only tickets may come or not. */
-	if (h->session && session_hurry(h->session) == 0)
+	if (r == 0)
 		complete(h);
-	else /* no alert: the peer may not even be speaking TLS */
+	else if (r == -EAGAIN) /* no alert: the peer may not even be speaking TLS */
 		fail(h, h->ran ? CAUSE_PEER_STALLED : CAUSE_NOT_RUN, NULL);
+	else /* what came in the meantime is wrong */
+		finish(h, session_outcome(h->session));
 }
 
 static void take_job(struct worker *w, const struct ipc_job *job, int fd)
