@@ -7,10 +7,14 @@
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 
+#include "common/recording.h"
 #include "netlink/attributes.h"
 #include "netlink/upcall.h"
 #include "tlshd/shared/ipc.h"
 #include "tls13.h"
+
+/* Where something is in a recording of at least two slots. */
+#define RECORDED(member) offsetof(struct recording_file, member)
 
 static const char *top;
 
@@ -89,6 +93,19 @@ static void ipc(const char *name, uint32_t type, size_t len)
 static void config(const char *name, const char *text)
 {
 	save("config", name, text, strlen(text));
+}
+
+/* One difference from a good file, of @len bytes. */
+static void recorded(const char *name, size_t offset, uint8_t byte, uint8_t len)
+{
+	const uint8_t header[] = {(uint8_t)offset, (uint8_t)(offset >> 8), (uint8_t)(offset >> 16),
+				  len};
+	g_autoptr(GByteArray) m = g_byte_array_new();
+
+	g_byte_array_append(m, header, sizeof(header));
+	for (uint8_t i = 0; i < len; i++)
+		g_byte_array_append(m, &byte, 1);
+	save("recording", name, m->data, m->len);
 }
 
 static void hello(const char *name, uint8_t piece, const GByteArray *record)
@@ -172,6 +189,16 @@ int main(int argc, char **argv)
 	config("x509", "# ktls-utils\n[authenticate.client]\nx509.truststore=/etc/a\n"
 		       "x509.private_key=/etc/b\n[authenticate.server]\nx509.certificat=/c\n");
 	config("strange", "[debgu]\nlogelvel = 3\n[debug]\nloglevel = 3 x\n");
+	recorded("good", RECORDED(head.boot), 1, 1);
+	recorded("version", RECORDED(head.version), 2, 1);
+	recorded("slots", RECORDED(head.slots), 255, 4);
+	recorded("handshakes", RECORDED(state.next), 255, 8);
+	recorded("causes", RECORDED(state.causes), 128, 1);
+	recorded("keyring", RECORDED(state.keyring), 'x', 64);
+	recorded("worker", RECORDED(state.now.worker), 4, 8);
+	recorded("half-written", RECORDED(sequence), 1, 1);
+	recorded("cause", RECORDED(cause[1].id), 'x', 32);
+	recorded("identity", RECORDED(slot[1].entry.identity), 'x', 255);
 	hello("whole", 255, client);
 	hello("bytes", 0, client);
 	hello("http", 3, &http);
