@@ -16,7 +16,7 @@ static bool same_bytes(keyfile *kf, const key_row *loaded)
 static void differs(key_row *row, const char *difference, char *problem)
 {
 	row->difference = difference;
-	g_ptr_array_add(row->problems, problem);
+	key_row_problem(row, PROBLEM_DIFFERENCE, problem);
 }
 
 /* The state that a loaded key has in the keyring. */

@@ -49,7 +49,8 @@ static struct json_object *row_json(const key_row *row, GPtrArray *controllers, 
 	json_object_object_add(out, "revoked", json_object_new_boolean(row->status.revoked));
 	json_object_object_add(out, "chosen", json_object_new_boolean(row->chosen));
 	for (guint i = 0; i < row->problems->len; i++)
-		json_array_add_string(problems, g_ptr_array_index(row->problems, i));
+		json_array_add_string(problems,
+				      ((key_problem *)g_ptr_array_index(row->problems, i))->text);
 	json_object_object_add(out, "problems", problems);
 	json_add_string(out, "rotation", key_row_phase_name(row));
 	if (compared)
@@ -139,8 +140,8 @@ static void print_table(GPtrArray *rows, GPtrArray *controllers)
 
 		add_row(table, row);
 		for (guint p = 0; p < row->problems->len; p++) {
-			g_autofree char *problem = output_clean(g_ptr_array_index(row->problems,
-										  p));
+			const key_problem *found = g_ptr_array_index(row->problems, p);
+			g_autofree char *problem = output_clean(found->text);
 
 			columns_note(table, true, problem);
 		}

@@ -7,13 +7,19 @@
 
 #include "nvme-tls/output.h"
 
+static void problem_free(key_problem *problem)
+{
+	g_free(problem->text);
+	g_free(problem);
+}
+
 key_row *key_row_new(key_serial serial, const char *identity)
 {
 	key_row *row = g_new0(key_row, 1);
 
 	row->serial = serial;
 	row->identity = g_strdup(identity);
-	row->problems = g_ptr_array_new_with_free_func(g_free);
+	row->problems = g_ptr_array_new_with_free_func((GDestroyNotify)problem_free);
 	nvme_identity_split(identity, &row->id, &row->malformed);
 	return row;
 }
@@ -77,30 +83,41 @@ void rows_mark(GPtrArray *rows)
 	}
 }
 
-static void G_GNUC_PRINTF(2, 3) problem(key_row *row, const char *format, ...)
+void key_row_problem(key_row *row, enum key_problem_kind kind, char *text)
+{
+	key_problem *problem = g_new(key_problem, 1);
+
+	*problem = (key_problem){kind, text};
+	g_ptr_array_add(row->problems, problem);
+}
+
+static void G_GNUC_PRINTF(3, 4)
+	problem(key_row *row, enum key_problem_kind kind, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	g_ptr_array_add(row->problems, g_strdup_vprintf(format, args));
+	key_row_problem(row, kind, g_strdup_vprintf(format, args));
 	va_end(args);
 }
 
 static void examine_alone(key_row *row)
 {
 	if (row->malformed)
-		problem(row, "malformed identity: %s", row->malformed);
+		problem(row, PROBLEM_MALFORMED, "malformed identity: %s", row->malformed);
 	if (row->status.revoked)
-		problem(row, "it is revoked");
+		problem(row, PROBLEM_ENDED, "it is revoked");
 	else if (row->status.expired)
-		problem(row, "it has expired");
+		problem(row, PROBLEM_ENDED, "it has expired");
 	else if (row->length < 0)
-		problem(row, "it cannot be read: %s", key_strerror(row->length));
+		problem(row, PROBLEM_UNREADABLE, "it cannot be read: %s",
+			key_strerror(row->length));
 	else if (!row->malformed && (size_t)row->length != psk_hash_size(row->id.hash))
-		problem(row, "%s goes with keys of %zu bytes, this one has %d: tlshd refuses it",
+		problem(row, PROBLEM_LENGTH,
+			"%s goes with keys of %zu bytes, this one has %d: tlshd refuses it",
 			psk_hash_name(row->id.hash), psk_hash_size(row->id.hash), row->length);
 	if (!row->malformed && row->id.hash == PSK_HASH_SHA384 && !gnutls_check_version("3.8.11"))
-		problem(row,
+		problem(row, PROBLEM_SHA384,
 			"GnuTLS %s cannot use SHA-384 keys: make one with --hmac 1, or install GnuTLS 3.8.11",
 			gnutls_check_version(NULL));
 }
@@ -252,23 +269,23 @@ static bool examine_step(const struct book *book, GPtrArray *own, size_t step)
 			if (row->phase != PHASE_NONE && !c.foreign)
 				continue;
 			if (row != found)
-				problem(row,
+				problem(row, PROBLEM_NOT_CHOSEN,
 					"not what the host takes: for this pair it takes " SERIAL,
 					(unsigned int)found->serial);
 			else if (c.foreign)
-				problem(row,
+				problem(row, PROBLEM_NEARLY_SHADOWED,
 					"shadowed: " SERIAL
 					" of %s begins alike; the host finds the right one now, but that is chance: nvme connect --tls_key=" SERIAL,
 					(unsigned int)c.foreign->serial, name_of(c.foreign),
 					(unsigned int)row->serial);
 			else if (c.owned > 1)
-				problem(row,
+				problem(row, PROBLEM_CHANCE,
 					"one of %u of its kind for this pair: which of them the host takes is chance",
 					c.owned);
 		} else if (found || c.foreign) {
 			const key_row *other = found ? found : c.foreign;
 
-			problem(row,
+			problem(row, PROBLEM_SHADOWED,
 				"shadowed: the host takes " SERIAL
 				" of %s, whose identity begins alike: nvme connect --tls_key=" SERIAL,
 				(unsigned int)other->serial, name_of(other),

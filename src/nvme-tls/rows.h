@@ -16,6 +16,30 @@ enum key_phase {
 	PHASE_ASIDE, /* it is being replaced, and the kernel's host finds it no more */
 };
 
+/** enum key_problem_kind - what kind of trouble a key is in. */
+enum key_problem_kind {
+	PROBLEM_MALFORMED, /* its identity is */
+	PROBLEM_ENDED, /* it is revoked or has expired */
+	PROBLEM_UNREADABLE,
+	PROBLEM_LENGTH, /* which does not fit its hash */
+	PROBLEM_SHA384, /* which this GnuTLS cannot use */
+	PROBLEM_NOT_CHOSEN, /* the host takes another one of the pair */
+	PROBLEM_CHANCE, /* which one of its kind the host takes */
+	PROBLEM_SHADOWED, /* the host takes another pair's key */
+	PROBLEM_NEARLY_SHADOWED, /* it could, and does not just now */
+	PROBLEM_DIFFERENCE, /* between keyring and key file */
+};
+
+/**
+ * struct key_problem - what is wrong with a key.
+ * @kind: of what kind that is
+ * @text: a sentence, owned
+ */
+typedef struct key_problem {
+	enum key_problem_kind kind;
+	char *text;
+} key_problem;
+
 /**
  * struct key_row - a key in the keyring.
  * @serial: its serial
@@ -27,7 +51,7 @@ enum key_phase {
  * @chosen: the kernel's NVMe host would take this key for its pair
  * @difference: of a key that keyring and key file do not have alike, a static word
  * @phase: where it stands in a rotation, as rows_mark() finds out
- * @problems: what is wrong, sentences
+ * @problems: what is wrong, of struct key_problem
  */
 typedef struct key_row {
 	key_serial serial;
@@ -45,6 +69,9 @@ typedef struct key_row {
 /** key_row_new() - a row of a key, its identity taken apart. */
 key_row *key_row_new(key_serial serial, const char *identity);
 void key_row_free(key_row *row);
+
+/** key_row_problem() - add a problem to those of a row; takes @text. */
+void key_row_problem(key_row *row, enum key_problem_kind kind, char *text);
 
 /** key_row_usable() - whether a search of the kernel's host can find it. */
 bool key_row_usable(const key_row *row);

@@ -56,7 +56,8 @@ static bool says(GPtrArray *rows, guint i, const char *text)
 	key_row *row = g_ptr_array_index(rows, i);
 
 	for (guint p = 0; p < row->problems->len; p++)
-		if (!text || strstr(g_ptr_array_index(row->problems, p), text))
+		if (!text ||
+		    strstr(((key_problem *)g_ptr_array_index(row->problems, p))->text, text))
 			return true;
 	return false;
 }
