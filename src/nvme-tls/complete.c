@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "nvme-tls/doctor.h"
 #include "nvme-tls/options.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
@@ -150,7 +151,7 @@ static void offer_values(const struct typed *t, const struct option_row *row)
 		offer_loaded(t, IDENTITY);
 	else if (strcmp(row->name, "hostnqn") == 0)
 		offer_hostnqn(t);
-	else if (strcmp(row->name, "subsysnqn") == 0)
+	else if (strcmp(row->name, "subsysnqn") == 0 || strcmp(row->name, "nqn") == 0)
 		offer_loaded(t, SUBSYSNQN);
 	else if (strcmp(row->name, "keyring") == 0)
 		offer_keyrings(t);
@@ -164,6 +165,9 @@ static void offer_arguments(const struct typed *t)
 		puts(FILES);
 	else if (strstr(t->command->arguments, "SERIAL"))
 		offer_loaded(t, IDENTITY_OR_SERIAL);
+	else if (strstr(t->command->arguments, "CHECK"))
+		for (size_t n = 0; doctor_check_name(n); n++)
+			offer(t, doctor_check_name(n), NULL);
 }
 
 /* The option of a long name, or of an abbreviation that only one has; @len bytes of @name count. */

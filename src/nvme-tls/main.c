@@ -27,6 +27,7 @@ static enum exit_code (*const run_command[COMMANDS])(int argc, char **argv) = {
 	[COMMAND_EXPORT] = cmd_export,
 	[COMMAND_REVOKE] = cmd_revoke,
 	[COMMAND_ROTATE] = cmd_rotate,
+	[COMMAND_DOCTOR] = cmd_doctor,
 	[COMMAND_TLS_KEY] = cmd_tls_key,
 	[COMMAND_KEYS_IMPORT] = cmd_keys_import,
 	[COMMAND_KEYS_REVOKE] = cmd_keys_revoke,

@@ -309,6 +309,11 @@ void options_clear(options *o)
 	set_word(&o->keydata, NULL, true);
 	set_word(&o->secret, NULL, true);
 	set_word(&o->revoke, NULL, false);
+	set_word(&o->connect, NULL, false);
+	set_word(&o->trsvcid, NULL, false);
+	set_word(&o->nqn, NULL, false);
+	set_word(&o->hostid, NULL, false);
+	set_word(&o->root, NULL, false);
 	memset(o, 0, sizeof(*o));
 }
 

@@ -33,6 +33,11 @@ typedef struct options {
 	char *keydata;
 	char *secret;
 	char *revoke;
+	char *connect;
+	char *trsvcid;
+	char *nqn;
+	char *hostid;
+	char *root;
 	int version;
 	int hmac;
 	int length;
@@ -49,6 +54,8 @@ typedef struct options {
 	bool dry_run;
 	bool boot;
 	bool force;
+	bool host;
+	bool target;
 } options;
 
 #define OPTIONS_INIT                                    \

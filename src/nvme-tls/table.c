@@ -47,6 +47,12 @@ const struct command commands[] = {
 	 "file is --keyfile, or " KEYFILE_DEFAULT " where that has a key of the pair.\n"
 	 "In steps no connection is refused between the two sides' changes: --stage on the\n"
 	 "target, --switch on the host, --finish on both, each with the same --keydata."},
+	{COMMAND_DOCTOR, "doctor", "[CHECK]…", -1, "why a connection fails, and what mends it",
+	 "Check the kernel, the daemon, the keys, the target's ports and the next boot,\n"
+	 "and name the command that mends each fault. Nothing is changed. With a pair of\n"
+	 "NQNs its key is checked: --identity and --hmac say what the other side has,\n"
+	 "--keydata gives the configured PSK. --connect makes a TLS connection to a target\n"
+	 "and says what came back. With CHECK only the checks of these names are made."},
 	{COMMAND_TLS_KEY, "tls-key", "[FILE]", 1, NULL,
 	 "Import, export or revoke keys, as \"nvme tls-key\" does: the commands of nvme-tls\n"
 	 "that do so are import, export and revoke."},
@@ -108,6 +114,7 @@ const struct command *command_find(const char *name, enum wording *wording)
 #define EXPORT (1u << COMMAND_EXPORT)
 #define REVOKE (1u << COMMAND_REVOKE)
 #define ROTATE (1u << COMMAND_ROTATE)
+#define DOCTOR (1u << COMMAND_DOCTOR)
 #define TLS_KEY (1u << COMMAND_TLS_KEY)
 #define KEYS_IMPORT (1u << COMMAND_KEYS_IMPORT)
 #define KEYS_REVOKE (1u << COMMAND_KEYS_REVOKE)
@@ -123,6 +130,21 @@ const struct option_row option_rows[] = {
 	 "Host NQN; without --subsysnqn all keys of this host (default with it: the host NQN in " HOSTNQN_FILE
 	 ")"},
 	{"hostnqn", 'n', OPTION_WORD, IN(hostnqn), LIST | EXPORT, "NQN", "Only keys of this host"},
+	/* The letters of doctor are those of "nvme connect". */
+	{"hostnqn", 'q', OPTION_WORD, IN(hostnqn), DOCTOR, "NQN",
+	 "Host NQN (default: that in " HOSTNQN_FILE ")"},
+	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), DOCTOR, "NQN",
+	 "Subsystem NQN: check the key of this pair"},
+	{"nqn", 'n', OPTION_WORD, IN(nqn), DOCTOR, "NQN", "The same as --subsysnqn"},
+	{"connect", 0, OPTION_WORD, IN(connect), DOCTOR, "ADDR:PORT",
+	 "Connect to this target with the key of the pair"},
+	{"traddr", 'a', OPTION_WORD, IN(connect), DOCTOR, "ADDR", "The same as --connect"},
+	{"trsvcid", 's', OPTION_WORD, IN(trsvcid), DOCTOR, "PORT", "Port (default: 4420)"},
+	{"hostid", 0, OPTION_WORD, IN(hostid), DOCTOR, "UUID",
+	 "Host ID for --connect (default: that in /etc/nvme/hostid)"},
+	{"host", 0, OPTION_FLAG, IN(host), DOCTOR, NULL, "This machine is an NVMe host"},
+	{"target", 0, OPTION_FLAG, IN(target), DOCTOR, NULL, "This machine is an NVMe target"},
+	{"root", 0, OPTION_WORD, IN(root), DOCTOR, "DIR", NULL}, /* for tests */
 	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), GEN | CHECK | INSERT | REVOKE | ROTATE,
 	 "NQN", "Subsystem NQN"},
 	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), LIST | EXPORT, "NQN",
@@ -140,6 +162,8 @@ const struct option_row option_rows[] = {
 	{"identity", 'I', OPTION_IDENTITY, 0, REVOKE, "IDENTITY", "The key of this identity"},
 	{"identity", 'I', OPTION_IDENTITY, 0, ROTATE, "0|1",
 	 "Identity version (default: that of the old key)"},
+	{"identity", 'I', OPTION_IDENTITY, 0, DOCTOR, "0|1|IDENTITY",
+	 "The identity version of the other side, or the identity that its log shows"},
 	{"identity", 'i', OPTION_IDENTITY, 0, KEYS_IMPORT, "IDENTITY",
 	 "Import one key, under this identity"},
 	{"identity", 'i', OPTION_IDENTITY, 0, KEYS_REVOKE, "IDENTITY", "The key of this identity"},
@@ -147,6 +171,8 @@ const struct option_row option_rows[] = {
 	 "Hash: 0 none, 1 SHA-256 (default), 2 SHA-384"},
 	{"hmac", 'm', OPTION_NUMBER, IN(hmac), ROTATE, "0|1|2",
 	 "Hash: 0 none, 1 SHA-256, 2 SHA-384 (default: that of the old key)"},
+	{"hmac", 'm', OPTION_NUMBER, IN(hmac), DOCTOR, "1|2",
+	 "Hash of the other side's key: 1 SHA-256, 2 SHA-384"},
 	{"length", 'l', OPTION_NUMBER, IN(length), GEN | ROTATE, "32|48",
 	 "Bytes of the key with --hmac=0: 32 (default) or 48"},
 	{"secret", 's', OPTION_SECRET, IN(secret), GEN | ROTATE, "FILE|-|HEX",
@@ -158,6 +184,8 @@ const struct option_row option_rows[] = {
 	 "The derived key of --identity; - is standard input"},
 	{"keydata", 'd', OPTION_SECRET, IN(keydata), ROTATE, "FILE|-|KEY",
 	 "The new configured PSK (default: a random one); - is standard input"},
+	{"keydata", 'd', OPTION_SECRET, IN(keydata), DOCTOR, "FILE|-",
+	 "The configured PSK: is the loaded key made of it; - is standard input"},
 	{"insert", 'i', OPTION_FLAG, IN(insert), GEN, NULL, "Put the derived key into the keyring"},
 	{"insert", 'i', OPTION_FLAG, IN(insert), CHECK, NULL,
 	 "Put the derived key into the keyring, as the command insert does"},
@@ -171,7 +199,7 @@ const struct option_row option_rows[] = {
 	{"switch", 0, OPTION_FLAG, IN(change_over), ROTATE, NULL,
 	 "Step 2, on the host: take the new key from now on"},
 	{"finish", 0, OPTION_FLAG, IN(finish), ROTATE, NULL, "Step 3, on both: the old key ends"},
-	{"compat", 'C', OPTION_ERA, IN(derivation), GEN | CHECK | INSERT | ROTATE, "ERA",
+	{"compat", 'C', OPTION_ERA, IN(derivation), GEN | CHECK | INSERT | ROTATE | DOCTOR, "ERA",
 	 "Derive as an older nvme-cli does: 2.11 (default; 2.11 to 2.15), 2.7 (2.7 to 2.10), "
 	 "or 2.7-openssl3.0 or 2.11-openssl3.0 with OpenSSL 3.0"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), GEN | INSERT, "FILE",
@@ -187,6 +215,8 @@ const struct option_row option_rows[] = {
 	 "Key file to read"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), LIST, "FILE",
 	 "List the keys of this key file, and where it and the keyring differ"},
+	{"keyfile", 'f', OPTION_WORD, IN(keyfile), DOCTOR, "FILE",
+	 "Key file to check (default: " KEYFILE_DEFAULT ")"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), EXPORT, "FILE", "Key file to write into"},
 	{"keyfile", 'f', OPTION_WORD, IN(keyfile), REVOKE, "FILE",
 	 "Key file to take the keys' lines out of"},
@@ -198,7 +228,11 @@ const struct option_row option_rows[] = {
 	 "Keyring, by name or serial (default: .nvme); none: only the key file"},
 	{"keyring", 'k', OPTION_WORD, IN(keyring), ~(INSERT | LIST | REVOKE | ROTATE), "NAME",
 	 "Keyring, by name or serial (default: .nvme)"},
-	{"keytype", 't', OPTION_WORD, IN(keytype), ALL, "TYPE", "Type of the keys (default: psk)"},
+	{"keytype", 't', OPTION_WORD, IN(keytype), ~DOCTOR, "TYPE",
+	 "Type of the keys (default: psk)"},
+	{"keytype", 0, OPTION_WORD, IN(keytype), DOCTOR, "TYPE", "Type of the keys (default: psk)"},
+	{"transport", 't', OPTION_IGNORED_VALUE, 0, DOCTOR, "tcp", NULL},
+	{"tls", 0, OPTION_IGNORED, 0, DOCTOR, NULL, NULL},
 	{"dry-run", 0, OPTION_FLAG, IN(dry_run), IMPORT, NULL, "Only say what would be done"},
 	{"boot", 0, OPTION_FLAG, IN(boot), IMPORT, NULL,
 	 "What there is at boot; quiet when there is nothing"},

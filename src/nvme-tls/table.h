@@ -18,6 +18,7 @@ enum command_id {
 	COMMAND_EXPORT,
 	COMMAND_REVOKE,
 	COMMAND_ROTATE,
+	COMMAND_DOCTOR,
 	/* What nvme-cli puts together otherwise, see nvme-cli.c. */
 	COMMAND_TLS_KEY,
 	COMMAND_KEYS_IMPORT,
