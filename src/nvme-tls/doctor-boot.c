@@ -5,7 +5,6 @@
 
 #include "common/keyfile.h"
 #include "nvme-tls/doctor-checks.h"
-#include "nvme-tls/output.h"
 
 #define RULE "70-nvme-tls-keys.rules"
 
@@ -50,13 +49,11 @@ static bool tell_lines(struct doctor *d, const char *path, const keyfile *kf)
 
 	for (size_t i = 0; i < keyfile_lines(kf); i++) {
 		g_auto(keyfile_entry) entry = {0};
-		g_autofree char *clean = NULL;
 
 		if (keyfile_line(kf, i, &entry) != KEYFILE_BAD || ++bad > DOCTOR_LISTED_MAX)
 			continue;
-		clean = output_clean(entry.why);
 		doctor_mend(doctor_fault(d, path, "line %zu of the key file %s: %s", i + 1, path,
-					 clean),
+					 entry.why),
 			    "correct the line, then nvme-tls check %s", path);
 	}
 	if (bad > DOCTOR_LISTED_MAX)

@@ -95,9 +95,11 @@ static const struct {
 
 static void mend_key(const struct attempt *a, doctor_finding *f)
 {
+	g_autofree char *names = doctor_pair_options(a->d->o->hostnqn, a->d->o->subsysnqn);
+
 	doctor_mend(f,
-		    "nvme-tls insert --identity=%d --hostnqn=%s --subsysnqn=%s PSKFILE, on the target, with this side's configured PSK",
-		    a->key->id.version, a->d->o->hostnqn, a->d->o->subsysnqn);
+		    "nvme-tls insert --identity=%d %s PSKFILE, on the target, with this side's configured PSK",
+		    a->key->id.version, names);
 }
 
 static void tell_alert(struct attempt *a, const doctor_link_end *end)
@@ -157,7 +159,7 @@ static bool shake_hands(struct attempt *a, struct doctor_link *link)
 {
 	g_auto(doctor_link_end) end = {0};
 	g_auto(secret) psk = SECRET_INIT;
-	g_autofree char *why = NULL, *identity = output_clean(a->key->identity);
+	g_autofree char *why = NULL;
 	struct policy policy;
 	int r = key_read_psk(a->key->serial, &psk);
 
@@ -182,7 +184,7 @@ static bool shake_hands(struct attempt *a, struct doctor_link *link)
 		tell_tls(a, &end);
 	else
 		doctor_ok(a->d, a->peer, "TLS 1.3 with %s: cipher %s, identity \"%s\", key " SERIAL,
-			  a->peer, doctor_link_cipher(link), identity,
+			  a->peer, doctor_link_cipher(link), a->key->identity,
 			  (unsigned int)a->key->serial);
 	return r == 0;
 }
@@ -257,6 +259,8 @@ static void tell_status(struct attempt *a, const struct doctor_pdu *pdu)
 {
 	const char *host = a->d->o->hostnqn, *subsystem = a->d->o->subsysnqn;
 	g_autofree char *status = doctor_pdu_status(pdu);
+	g_autofree char *quoted_host = g_shell_quote(host);
+	g_autofree char *quoted_subsystem = g_shell_quote(subsystem);
 
 	if (pdu->status == 0 && pdu->result >> 16)
 		doctor_mend(doctor_warning(a->d, a->peer,
@@ -270,8 +274,8 @@ static void tell_status(struct attempt *a, const struct doctor_pdu *pdu)
 		doctor_mend(doctor_fault(a->d, a->peer,
 					 "Connect: the target refuses (%s): it does not let the host %s use the subsystem %s",
 					 status, host, subsystem),
-			    "mkdir -p /sys/kernel/config/nvmet/hosts/%s; ln -s /sys/kernel/config/nvmet/hosts/%s /sys/kernel/config/nvmet/subsystems/%s/allowed_hosts/, on the target",
-			    host, host, subsystem);
+			    "H=%s S=%s; cd /sys/kernel/config/nvmet; mkdir -p hosts/$H; ln -s $PWD/hosts/$H subsystems/$S/allowed_hosts/, on the target",
+			    quoted_host, quoted_subsystem);
 	else if (strstr(status, "subsystem NQN"))
 		doctor_mend(doctor_fault(a->d, a->peer,
 					 "Connect: the target refuses (%s): this port does not export the subsystem %s",
@@ -316,18 +320,18 @@ void doctor_connect(struct doctor *d)
 {
 	struct attempt a = {.d = d};
 	g_autoptr(doctor_link) link = NULL;
-	g_autofree char *why = NULL;
+	g_autofree char *why = NULL, *names = NULL;
 
 	if (!d->o->connect)
 		return;
 	split_address(&a);
 	a.key = choose_key(d);
+	names = doctor_pair_options(d->o->hostnqn, d->o->subsysnqn);
 	if (!a.key)
 		doctor_mend(doctor_fault(d, a.peer,
 					 "cannot connect to %s: no key for the host %s and the subsystem %s is loaded",
 					 a.peer, d->o->hostnqn, d->o->subsysnqn),
-			    "nvme-tls insert --hostnqn=%s --subsysnqn=%s PSKFILE", d->o->hostnqn,
-			    d->o->subsysnqn);
+			    "nvme-tls insert %s PSKFILE", names);
 	else if (!(link = doctor_link_open(a.host, a.service, STEP_SECONDS, &why)))
 		doctor_mend(doctor_fault(d, a.peer, "cannot connect to %s: %s", a.peer, why),
 			    "ping %s, and ss -ltn on the target", a.host);

@@ -7,7 +7,6 @@
 
 #include "netlink/upcall.h"
 #include "nvme-tls/doctor-checks.h"
-#include "nvme-tls/output.h"
 
 /* What libnl makes of a process number. */
 #define PORT_PID(port) ((port)&0x3fffff)
@@ -273,15 +272,13 @@ void doctor_daemon_configuration(struct doctor *d)
 		return;
 	lines = g_strsplit(out, "\n", -1);
 	for (char **line = lines; *line; line++) {
-		g_autofree char *clean = output_clean(*line);
-
 		if (r == 0)
-			doctor_ok(d, "configuration", "%s", clean);
+			doctor_ok(d, "configuration", "%s", *line);
 		else if (r == EX_CONFIG)
-			doctor_mend(doctor_fault(d, "configuration", "%s", clean),
+			doctor_mend(doctor_fault(d, "configuration", "%s", *line),
 				    "edit the file, then tlshd --check-config && systemctl restart tlshd");
 		else
-			doctor_mend(doctor_warning(d, "configuration", "%s", clean),
+			doctor_mend(doctor_warning(d, "configuration", "%s", *line),
 				    "edit the file, then tlshd --check-config && systemctl reload tlshd");
 	}
 }

@@ -33,18 +33,16 @@ void doctor_keys_keyring(struct doctor *d)
 /* The pair and the serial of a key, for people. */
 static char *name_row(const key_row *row)
 {
-	g_autofree char *clean = output_clean(row->identity);
-
-	return g_strdup_printf("key " SERIAL " (%s)", (unsigned int)row->serial, clean);
+	return g_strdup_printf("key " SERIAL " (%s)", (unsigned int)row->serial, row->identity);
 }
 
 static void mend_ended(doctor_finding *f, const key_row *row)
 {
-	if (row->id.hostnqn)
-		doctor_mend(f, "nvme-tls insert --hostnqn=%s --subsysnqn=%s PSKFILE",
-			    row->id.hostnqn, row->id.subsysnqn);
-	else
-		doctor_mend(f, "nvme-tls insert");
+	g_autofree char *pair = row->id.hostnqn
+					? doctor_pair_options(row->id.hostnqn, row->id.subsysnqn)
+					: g_strdup("");
+
+	doctor_mend(f, "nvme-tls insert %s PSKFILE", pair);
 }
 
 /* Whether the row's pair, or the identity of one that is malformed, has a usable key besides. */

@@ -115,16 +115,15 @@ void doctor_pairs_key(struct doctor *d)
 		return; /* the check of the keyring says why there is none */
 	for (guint i = 0; i < pairs->len; i++) {
 		const struct pair *pair = g_ptr_array_index(pairs, i);
-		g_autofree char *host = output_clean(pair->hostnqn);
-		g_autofree char *subsystem = output_clean(pair->subsysnqn);
+		g_autofree char *names = doctor_pair_options(pair->hostnqn, pair->subsysnqn);
 		g_autoptr(GPtrArray) keys = keys_of(d, pair->hostnqn, pair->subsysnqn);
 
 		if (keys->len || ++without > DOCTOR_LISTED_MAX)
 			continue;
-		doctor_mend(doctor_fault(d, subsystem,
+		doctor_mend(doctor_fault(d, pair->subsysnqn,
 					 "no key is loaded for the host %s and the subsystem %s (%s)",
-					 host, subsystem, pair->why),
-			    "nvme-tls insert --hostnqn=%s --subsysnqn=%s PSKFILE", host, subsystem);
+					 pair->hostnqn, pair->subsysnqn, pair->why),
+			    "nvme-tls insert %s PSKFILE", names);
 	}
 	if (without > DOCTOR_LISTED_MAX)
 		doctor_mend(doctor_warning(d, d->o->keyring, "%u more pairs have no key",
@@ -166,29 +165,28 @@ static void tell_difference(struct doctor *d, const struct pair *pair, GPtrArray
 			    const struct wanted *w)
 {
 	const key_row *row = g_ptr_array_index(keys, 0);
-	g_autofree char *host = output_clean(pair->hostnqn);
-	g_autofree char *subsystem = output_clean(pair->subsysnqn);
+	g_autofree char *names = doctor_pair_options(pair->hostnqn, pair->subsysnqn);
 	struct wanted version = {w->version, -1, NULL}, hash = {w->version, w->hash, NULL};
 
 	if (!any_fits(keys, &version))
-		doctor_mend(doctor_fault(d, subsystem,
+		doctor_mend(doctor_fault(d, pair->subsysnqn,
 					 "only a key of identity version %d is loaded for the host %s and the subsystem %s, and the other side uses version %d (%s)",
-					 row->id.version, host, subsystem, w->version, pair->why),
-			    "nvme-tls insert --identity=%d --hostnqn=%s --subsysnqn=%s PSKFILE",
-			    w->version, host, subsystem);
+					 row->id.version, pair->hostnqn, pair->subsysnqn,
+					 w->version, pair->why),
+			    "nvme-tls insert --identity=%d %s PSKFILE", w->version, names);
 	else if (!any_fits(keys, &hash))
-		doctor_mend(doctor_fault(d, subsystem,
+		doctor_mend(doctor_fault(d, pair->subsysnqn,
 					 "only a key with the hash %s is loaded for the host %s and the subsystem %s, and the other side uses %s (%s)",
-					 psk_hash_name(row->id.hash), host, subsystem,
-					 psk_hash_name((enum psk_hash)w->hash), pair->why),
-			    "nvme-tls insert --hostnqn=%s --subsysnqn=%s PSKFILE, with a configured PSK of that hash",
-			    host, subsystem);
+					 psk_hash_name(row->id.hash), pair->hostnqn,
+					 pair->subsysnqn, psk_hash_name((enum psk_hash)w->hash),
+					 pair->why),
+			    "nvme-tls insert %s PSKFILE, with a configured PSK of that hash",
+			    names);
 	else
-		doctor_mend(doctor_fault(d, subsystem,
+		doctor_mend(doctor_fault(d, pair->subsysnqn,
 					 "the key of the host %s and the subsystem %s has another digest than the other side's (%s): it was made of another configured PSK, or derived in another way",
-					 host, subsystem, pair->why),
-			    "nvme-tls doctor --hostnqn=%s --subsysnqn=%s --keydata=PSKFILE", host,
-			    subsystem);
+					 pair->hostnqn, pair->subsysnqn, pair->why),
+			    "nvme-tls doctor %s --keydata=PSKFILE", names);
 }
 
 /* Return: whether a key of the pair fits; without any key, the check of the pair's key says so. */
@@ -261,6 +259,7 @@ static bool is_as_asked(const struct doctor *d, const interchange *key, const or
 static void tell_origin(struct doctor *d, const interchange *key, const origin *one)
 {
 	g_autofree char *users = origin_users(one), *option = origin_option(one);
+	g_autofree char *names = doctor_pair_options(d->o->hostnqn, d->o->subsysnqn);
 
 	if (is_as_asked(d, key, one)) {
 		doctor_ok(d, d->o->subsysnqn, "key " SERIAL " is this configured PSK, version %d",
@@ -273,28 +272,27 @@ static void tell_origin(struct doctor *d, const interchange *key, const origin *
 					 " has the bytes of this configured PSK with the hash %s, where the PSK says %s",
 					 (unsigned int)one->serial, psk_hash_name(one->hash),
 					 psk_hash_name(key->hash)),
-			    "nvme-tls insert --force --subsysnqn=%s PSKFILE", d->o->subsysnqn);
+			    "nvme-tls insert --force %s PSKFILE", names);
 	else if (!(one->derivations & 1u << d->o->derivation))
 		doctor_mend(doctor_fault(d, d->o->subsysnqn,
 					 "key " SERIAL
 					 " is this configured PSK, but derived as by %s: the other side refuses it unless it derives alike",
 					 (unsigned int)one->serial, users),
-			    "nvme-tls insert --force --identity=%d --subsysnqn=%s PSKFILE; or on the other side the same with %s",
-			    one->version, d->o->subsysnqn, option ? option : "no --compat");
+			    "nvme-tls insert --force --identity=%d %s PSKFILE; or on the other side the same with %s",
+			    one->version, names, option ? option : "no --compat");
 	else
 		doctor_mend(doctor_fault(d, d->o->subsysnqn,
 					 "key " SERIAL
 					 " is this configured PSK, but under identity version %d",
 					 (unsigned int)one->serial, one->version),
-			    "nvme-tls insert --identity=%d --subsysnqn=%s PSKFILE", d->o->version,
-			    d->o->subsysnqn);
+			    "nvme-tls insert --identity=%d %s PSKFILE", d->o->version, names);
 }
 
 void doctor_pairs_derivation(struct doctor *d)
 {
 	g_auto(interchange) key = {0};
 	g_autoptr(GPtrArray) origins = NULL;
-	g_autofree char *why = NULL;
+	g_autofree char *why = NULL, *names = NULL;
 	const origin *other = NULL;
 	unsigned int loaded = 0;
 
@@ -319,16 +317,15 @@ void doctor_pairs_derivation(struct doctor *d)
 	}
 	if (loaded)
 		return;
+	names = doctor_pair_options(d->o->hostnqn, d->o->subsysnqn);
 	if (other)
 		doctor_mend(doctor_fault(d, d->o->subsysnqn,
 					 "key " SERIAL
 					 " is not this configured PSK, in whatever way it is derived",
 					 (unsigned int)other->serial),
-			    "nvme-tls insert --force --hostnqn=%s --subsysnqn=%s PSKFILE",
-			    d->o->hostnqn, d->o->subsysnqn);
+			    "nvme-tls insert --force %s PSKFILE", names);
 	else
 		doctor_mend(doctor_fault(d, d->o->subsysnqn,
 					 "this configured PSK is not loaded in any way"),
-			    "nvme-tls insert --hostnqn=%s --subsysnqn=%s PSKFILE", d->o->hostnqn,
-			    d->o->subsysnqn);
+			    "nvme-tls insert %s PSKFILE", names);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "nvme-tls/doctor-checks.h"
-#include "nvme-tls/output.h"
 
 /* What failed longer ago is history. */
 #define RECENT_USEC (24 * 60 * 60 * UINT64_C(1000000))
@@ -54,19 +53,17 @@ static void tell_group(struct doctor *d, const struct group *g)
 {
 	const struct recording_cause *cause = recording_cause(d->recording, g->cause);
 	g_autofree char *peer = recording_peer_text(g->last);
-	g_autofree char *identity = output_clean(g->last->identity);
-	g_autofree char *sentence = output_clean(cause->sentence);
-	g_autofree char *remedy = output_clean(cause->remedy);
+	const char *identity = g->last->identity;
 	g_autofree char *others = g->peers > 1 ? g_strdup_printf(" and %u other%s", g->peers - 1,
 								 g->peers > 2 ? "s" : "")
 					       : g_strdup("");
 	doctor_finding *f = doctor_warning(d, cause->id,
 					   "the last %s handshake with %s%s failed: %s%s%s%s [%s]",
-					   recording_side_name(g->side), peer, others, sentence,
-					   *identity ? ", identity \"" : "", identity,
-					   *identity ? "\"" : "", cause->id);
+					   recording_side_name(g->side), peer, others,
+					   cause->sentence, *identity ? ", identity \"" : "",
+					   identity, *identity ? "\"" : "", cause->id);
 
-	doctor_mend(f, "%s", *remedy ? remedy : "journalctl -u tlshd");
+	doctor_mend(f, "%s", *cause->remedy ? cause->remedy : "journalctl -u tlshd");
 }
 
 void doctor_record_failures(struct doctor *d)

@@ -3,6 +3,9 @@
 #include "nvme-tls/doctor-report.h"
 
 #include <stdarg.h>
+#include <string.h>
+
+#include "nvme-tls/output.h"
 
 void doctor_finding_free(doctor_finding *f)
 {
@@ -12,6 +15,15 @@ void doctor_finding_free(doctor_finding *f)
 	g_free(f);
 }
 
+/* Names of peers, keys and files stand in the texts. Takes @text. */
+static char *clean(char *text)
+{
+	char *fit = output_clean(text);
+
+	g_free(text);
+	return fit;
+}
+
 static doctor_finding *add(struct doctor *d, enum doctor_level level, const char *subject,
 			   const char *format, va_list args)
 {
@@ -19,8 +31,8 @@ static doctor_finding *add(struct doctor *d, enum doctor_level level, const char
 
 	f->check = d->check;
 	f->level = level;
-	f->subject = g_strdup(subject);
-	f->cause = g_strdup_vprintf(format, args);
+	f->subject = output_clean(subject);
+	f->cause = clean(g_strdup_vprintf(format, args));
 	g_ptr_array_add(d->findings, f);
 	return f;
 }
@@ -62,8 +74,23 @@ void doctor_mend(doctor_finding *f, const char *format, ...)
 
 	va_start(args, format);
 	g_free(f->remedy);
-	f->remedy = g_strdup_vprintf(format, args);
+	f->remedy = clean(g_strdup_vprintf(format, args));
 	va_end(args);
+}
+
+static char *word(const char *name)
+{
+	static const char harmless[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@%+,";
+
+	return name[strspn(name, harmless)] ? g_shell_quote(name) : g_strdup(name);
+}
+
+char *doctor_pair_options(const char *hostnqn, const char *subsysnqn)
+{
+	g_autofree char *host = word(hostnqn), *subsystem = word(subsysnqn);
+
+	return g_strdup_printf("--hostnqn=%s --subsysnqn=%s", host, subsystem);
 }
 
 enum doctor_level doctor_worst(const struct doctor *d)

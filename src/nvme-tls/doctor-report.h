@@ -75,8 +75,19 @@ doctor_finding *doctor_warning(struct doctor *d, const char *subject, const char
 doctor_finding *doctor_fault(struct doctor *d, const char *subject, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
 
-/** doctor_mend() - the command that mends a finding. */
+/**
+ * doctor_mend() - the command that mends a finding.
+ *
+ * It is copied into a root shell, so names that come from elsewhere go through doctor_pair_options().
+ */
 void doctor_mend(doctor_finding *f, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/**
+ * doctor_pair_options() - the options that name a pair, quoted for the shell.
+ *
+ * Return: "--hostnqn=nqn.h --subsysnqn=nqn.s", to be freed by g_free().
+ */
+char *doctor_pair_options(const char *hostnqn, const char *subsysnqn);
 
 /** doctor_worst() - the worst level found. */
 enum doctor_level doctor_worst(const struct doctor *d);

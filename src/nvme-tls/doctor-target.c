@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "nvme-tls/doctor-checks.h"
-#include "nvme-tls/output.h"
 
 #define PORTS "/sys/kernel/config/nvmet/ports"
 
@@ -34,10 +33,9 @@ static char *read_address(const struct doctor *d, const char *port)
 {
 	g_autofree char *host = attribute(d, port, "addr_traddr");
 	g_autofree char *service = attribute(d, port, "addr_trsvcid");
-	g_autofree char *clean = output_clean(host);
 
 	return g_strdup_printf(strchr(host, ':') ? "port %s ([%s]:%s)" : "port %s (%s:%s)", port,
-			       clean, service);
+			       host, service);
 }
 
 static GPtrArray *read_ports(const struct doctor *d)

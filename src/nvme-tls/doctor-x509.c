@@ -6,7 +6,6 @@
 #include <gnutls/x509.h>
 
 #include "nvme-tls/doctor-checks.h"
-#include "nvme-tls/output.h"
 
 #define DAY (24 * 60 * 60)
 /* A certificate that ends sooner is warned of: it takes days to have a new one issued. */
@@ -93,13 +92,13 @@ static char *date(time_t t)
 static char *subject_of(gnutls_x509_crt_t certificate)
 {
 	gnutls_datum_t dn = {0};
-	char *clean;
+	char *text;
 
 	if (gnutls_x509_crt_get_dn3(certificate, &dn, 0) < 0)
 		return g_strdup("?");
-	clean = output_clean((const char *)dn.data);
+	text = g_strndup((const char *)dn.data, dn.size);
 	gnutls_free(dn.data);
-	return clean;
+	return text;
 }
 
 /* Return: whether nothing is wrong with it. */
