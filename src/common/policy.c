@@ -88,8 +88,25 @@ static int build(gnutls_priority_t *out, GString *text)
 	return gnutls_priority_init(out, text->str, &at) < 0 ? -ENOTSUP : 0;
 }
 
+/*
+ * The system's policy with less in it, and not one of ours with some of its parts: what it says of weak
+ * certificates cannot be asked for.
+ */
+static int build_x509(gnutls_priority_t *out, const char *base, const unsigned int *allowed,
+		      int n_allowed, const unsigned int *curves, int n_curves)
+{
+	g_autoptr(GString) s = g_string_new(base);
+
+	g_string_append(s, ":-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL");
+	add_ciphers(s, PSK_HASH_NONE, allowed, n_allowed);
+	g_string_append(s, ":-GROUP-ALL");
+	add_groups(s, curves, n_curves);
+	return build(out, s);
+}
+
 int policy_init(struct policy *p, char **why)
 {
+	const char *base = "@SYSTEM";
 	gnutls_priority_t policy = NULL;
 	const unsigned int *allowed, *curves, *versions;
 	int n_allowed, n_curves, n_versions;
@@ -97,8 +114,9 @@ int policy_init(struct policy *p, char **why)
 
 	memset(p, 0, sizeof(*p));
 	*why = NULL;
-	if (gnutls_priority_init(&policy, "@SYSTEM", NULL) < 0 &&
-	    gnutls_priority_init(&policy, "NORMAL", NULL) < 0) {
+	if (gnutls_priority_init(&policy, base, NULL) < 0)
+		base = "NORMAL";
+	if (!policy && gnutls_priority_init(&policy, base, NULL) < 0) {
 		*why = g_strdup("GnuTLS takes neither the system's policy nor its own NORMAL");
 		return -ENOTSUP;
 	}
@@ -129,6 +147,8 @@ int policy_init(struct policy *p, char **why)
 		add_groups(s, curves, n_curves);
 		build(&p->legacy, s);
 	}
+	if (!*why)
+		build_x509(&p->x509, base, allowed, n_allowed, curves, n_curves);
 	gnutls_priority_deinit(policy);
 	if (!*why && !built)
 		*why = g_strdup("the system's crypto policy has none of the ciphers that kTLS can do");
@@ -146,5 +166,7 @@ void policy_clear(struct policy *p)
 			gnutls_priority_deinit(p->hash[i]);
 	if (p->legacy)
 		gnutls_priority_deinit(p->legacy);
+	if (p->x509)
+		gnutls_priority_deinit(p->x509);
 	memset(p, 0, sizeof(*p));
 }

@@ -14,10 +14,13 @@
  *	policy leaves none. The one of PSK_HASH_NONE holds all, for a server that has not seen
  *	an identity.
  * @legacy: ChaCha20-Poly1305 alone, for 48-byte keys with a SHA-256 binder
+ * @x509: for certificates: the system's own policy on signatures and on what is weak, with our ciphers
+ *	and groups
  */
 struct policy {
 	gnutls_priority_t hash[3];
 	gnutls_priority_t legacy;
+	gnutls_priority_t x509;
 };
 
 /**

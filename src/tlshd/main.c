@@ -16,6 +16,7 @@
 #include "tlshd/broker/priority.h"
 #include "tlshd/shared/config.h"
 #include "tlshd/shared/sandbox.h"
+#include "tlshd/signer/signer.h"
 #include "tlshd/worker/worker.h"
 
 /* Room for ten thousand peers that say nothing; 8 bytes each. */
@@ -34,6 +35,7 @@ struct arguments {
 	gboolean version;
 	gboolean check_config;
 	gboolean worker;
+	gboolean signer;
 };
 
 static int parse(struct arguments *a, int *argc, char ***argv)
@@ -47,6 +49,7 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 		{"check-config", 0, 0, G_OPTION_ARG_NONE, &a->check_config,
 		 "Say what is wrong with the configuration and exit, with 1 if anything is", NULL},
 		{"worker", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &a->worker, NULL, NULL},
+		{"signer", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &a->signer, NULL, NULL},
 		{"version", 'v', 0, G_OPTION_ARG_NONE, &a->version, "Print the version and exit",
 		 NULL},
 		{0},
@@ -64,22 +67,23 @@ static int parse(struct arguments *a, int *argc, char ***argv)
 
 static enum log_target log_target(const struct arguments *a)
 {
-	if (a->check_config || a->worker)
+	if (a->check_config || a->worker || a->signer)
 		return LOG_TARGET_STDERR;
 	return a->to_stderr ? LOG_TARGET_BOTH : LOG_TARGET_USUAL;
 }
 
-static void find_worker_user(struct broker_options *options)
+static void find_user(const char *name, bool needed, uid_t *uid, gid_t *gid)
 {
-	const struct passwd *user = getpwnam(WORKER_USER);
+	const struct passwd *user = getpwnam(name);
 
 	if (!user) {
-		log_warning("there is no user \"%s\", workers run as \"nobody\"; systemd-sysusers makes it",
-			    WORKER_USER);
+		if (needed)
+			log_warning("there is no user \"%s\", its processes run as \"nobody\"; systemd-sysusers makes it",
+				    name);
 		user = getpwnam("nobody");
 	}
-	options->worker_uid = user ? user->pw_uid : 65534;
-	options->worker_gid = user ? user->pw_gid : 65534;
+	*uid = user ? user->pw_uid : 65534;
+	*gid = user ? user->pw_gid : 65534;
 }
 
 /*
@@ -168,6 +172,8 @@ int main(int argc, char **argv)
 	refuse_key_log();
 	if (a.worker)
 		worker_main_started();
+	if (a.signer)
+		signer_main_started();
 	if (argc > 1)
 		warn_of_arguments(argv[1]);
 	options.config_path = a.config_path;
@@ -183,10 +189,13 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	options.fork_workers = sandbox_may_change_user();
-	if (options.fork_workers)
-		find_worker_user(&options);
-	else
+	if (options.fork_workers) {
+		find_user(WORKER_USER, true, &options.worker_uid, &options.worker_gid);
+		find_user(SIGNER_USER, config_has_credentials(options.settings),
+			  &options.signer_uid, &options.signer_gid);
+	} else {
 		warn_of_environment();
+	}
 	raise_descriptors();
 	priority_raise(PRIORITY_FUSE_USEC);
 	sandbox_spare_broker();

@@ -22,6 +22,7 @@ struct fake_command {
  * @error: 0 or a negative errno
  * @unknown: a bit for each attribute of a kernel to come
  * @keyring, @keyring_named: as an attribute, as by 7.2; else linked into the process keyring, as by 6.12
+ * @certificate, @private_key: serials of keys with both
  */
 struct fake_answer {
 	int32_t error;
@@ -32,4 +33,7 @@ struct fake_answer {
 	int32_t keyring;
 	int32_t keyring_named;
 	uint32_t unknown;
+	int32_t certificate;
+	int32_t private_key;
+	char peername[256];
 };

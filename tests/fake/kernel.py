@@ -42,8 +42,8 @@ class Keyring:
 
 class Request:
     """One handshake that the daemon is asked for; done when it has reported."""
-    def __init__(self, sock, side, key=0, auth=PSK, timeout_ms=GRANTED_MS, unknown=0):
-        self.unknown = unknown
+    def __init__(self, sock, side, key=0, auth=PSK, timeout_ms=GRANTED_MS, unknown=0, peername="", certificate=0, private_key=0):
+        self.unknown, self.peername, self.certificate, self.private_key = unknown, peername, certificate, private_key
         self.sock, self.side, self.key, self.auth, self.timeout_ms = sock, side, key, auth, timeout_ms
         self.status = self.remote = None
         self.began = time.monotonic()
@@ -92,7 +92,7 @@ class Daemon:
 
     auth, timeout_ms = PSK, GRANTED_MS
 
-    def connect(self, port, key, **how):
+    def connect(self, port, key=0, **how):
         """A host's connection. Return: its request."""
         return self.ask(Request(socket.create_connection(("127.0.0.1", port)), CLIENT, key, **how))
 
@@ -120,9 +120,11 @@ class Daemon:
 
     def answer(self, commands, error, request=None):
         keyring = self.keyring.serial if request else 0
-        answer = struct.pack("=iiiIiiiI", -error, request.side if request else 0, request.auth if request else 0,
+        answer = struct.pack("=iiiIiiiIii256s", -error, request.side if request else 0, request.auth if request else 0,
                              request.timeout_ms if request else 0, request.key if request else 0, keyring,
-                             not self.links, request.unknown if request else 0)
+                             not self.links, request.unknown if request else 0,
+                             request.certificate if request else 0, request.private_key if request else 0,
+                             request.peername.encode() if request else b"")
         try:
             socket.send_fds(commands, [answer], [request.sock.fileno()] if request else [])
         except OSError: # it is gone

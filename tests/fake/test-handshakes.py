@@ -129,15 +129,6 @@ def fifty_at_once_complete():
     for peer in peers:
         peer.communicate(timeout=kernel.PATIENCE)
 
-def another_authentication_is_refused_at_once():
-    daemon.auth = kernel.X509
-    try:
-        peer = kernel.socket.create_connection(("127.0.0.1", daemon.port))
-        same("status", EOPNOTSUPP, daemon.next_request().outcome())
-        peer.close()
-    finally:
-        daemon.auth = kernel.PSK
-
 def a_silent_peer_ends_in_its_time():
     daemon.timeout_ms = 1500
     try:
@@ -189,8 +180,6 @@ def an_unknown_message_type_fails_that_request_and_names_its_peer():
 
 def an_unknown_authentication_fails_that_request_and_names_its_peer():
     refused_by_name(EOPNOTSUPP, "[unsupported-auth]", auth=4)
-    refused_by_name(EOPNOTSUPP, "x.509", auth=3)
-    refused_by_name(EOPNOTSUPP, "no authentication", auth=1)
     an_openssl_client_connects()
 
 def a_socket_that_is_not_tcp_fails_that_request_and_names_its_peer():
@@ -291,7 +280,6 @@ sys.exit(run_cases([marked(case) for case in [
     another_group_and_cipher_are_agreed_on,
     tls_1_2_is_refused,
     fifty_at_once_complete,
-    another_authentication_is_refused_at_once,
     a_silent_peer_ends_in_its_time,
     a_failure_is_not_reported_before_the_target_is_ready,
     keyrings_are_found_where_requests_do_not_name_them,

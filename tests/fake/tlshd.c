@@ -21,7 +21,9 @@ int main(int argc, char **argv)
 	struct broker_options options = {.config_path = argc > 1 ? argv[1] : NULL,
 					 .fork_workers = true,
 					 .worker_uid = getuid() ? getuid() : NOBODY,
-					 .worker_gid = getgid() ? getgid() : NOBODY};
+					 .worker_gid = getgid() ? getgid() : NOBODY,
+					 .signer_uid = getuid() ? getuid() : NOBODY,
+					 .signer_gid = getgid() ? getgid() : NOBODY};
 	g_autoptr(GError) error = NULL;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -143,6 +143,9 @@ int upcall_accept(struct upcall *u, struct upcall_request *req, const char **why
 	req->n_peers = a.peer ? 1 : 0;
 	req->peers[0] = a.peer;
 	req->unknown = a.unknown;
+	req->certificate = a.certificate;
+	req->private_key = a.private_key;
+	memcpy(req->peername, a.peername, sizeof(req->peername));
 	if (a.keyring_named)
 		req->keyring = a.keyring;
 	else if (a.keyring) /* which the kernel does for whoever sends ACCEPT */

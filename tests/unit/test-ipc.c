@@ -27,8 +27,14 @@ static union ipc_message message(uint32_t type)
 	memset(&m, 0, sizeof(m));
 	m.header.type = type;
 	m.header.job = 5;
-	if (type == IPC_JOB)
+	if (type == IPC_JOB) {
 		m.job.side = 1;
+		m.job.auth = HANDSHAKE_PSK;
+	}
+	if (type == IPC_CREDENTIAL || type == IPC_LOADED)
+		m.credential.side = 1;
+	if (type == IPC_GRANT)
+		m.grant.side = 1;
 	if (type == IPC_LOG)
 		m.log.priority = LOG_ERR;
 	if (type == IPC_DONE)
@@ -40,47 +46,62 @@ static union ipc_message message(uint32_t type)
 	return m;
 }
 
+#define BY(end) (1u << (end))
+#define BROKERS (BY(IPC_BROKER) | BY(IPC_BROKER_OF_SIGNER))
+#define BORN_ONES (BY(IPC_WORKER) | BY(IPC_SIGNER))
+
 static const struct {
 	uint32_t type;
 	size_t len;
-	enum ipc_end reader;
+	unsigned int readers;
 } types[] = {
-	{IPC_JOB, sizeof(struct ipc_job), IPC_WORKER},
-	{IPC_KEY, sizeof(struct ipc_key), IPC_WORKER},
-	{IPC_RAN, sizeof(struct ipc_ran), IPC_BROKER},
-	{IPC_LOOKUP, sizeof(struct ipc_lookup), IPC_BROKER},
-	{IPC_DONE, sizeof(struct ipc_done), IPC_BROKER},
-	{IPC_LOG, sizeof(struct ipc_log), IPC_BROKER},
-	{IPC_BIRTH, sizeof(struct ipc_birth), IPC_WORKER},
-	{IPC_BORN, sizeof(struct ipc_born), IPC_BROKER},
-	{IPC_DROP, sizeof(struct ipc_drop), IPC_WORKER},
-	{IPC_RING, sizeof(struct ipc_ring), IPC_WORKER},
+	{IPC_JOB, sizeof(struct ipc_job), BY(IPC_WORKER)},
+	{IPC_KEY, sizeof(struct ipc_key), BY(IPC_WORKER)},
+	{IPC_RAN, sizeof(struct ipc_ran), BY(IPC_BROKER)},
+	{IPC_LOOKUP, sizeof(struct ipc_lookup), BY(IPC_BROKER)},
+	{IPC_DONE, sizeof(struct ipc_done), BY(IPC_BROKER)},
+	{IPC_LOG, sizeof(struct ipc_log), BROKERS},
+	{IPC_BIRTH, sizeof(struct ipc_birth), BORN_ONES},
+	{IPC_BORN, sizeof(struct ipc_born), BROKERS},
+	{IPC_DROP, sizeof(struct ipc_drop), BY(IPC_WORKER)},
+	{IPC_RING, sizeof(struct ipc_ring), BORN_ONES},
+	{IPC_CREDENTIAL, sizeof(struct ipc_credential), BORN_ONES},
+	{IPC_LOADED, sizeof(struct ipc_loaded), BY(IPC_BROKER_OF_SIGNER)},
+	{IPC_DESK, sizeof(struct ipc_desk), BY(IPC_SIGNER)},
+	{IPC_GRANT, sizeof(struct ipc_grant), BY(IPC_SIGNER)},
+	{IPC_SIGN, sizeof(struct ipc_sign), BY(IPC_DESK_OF_SIGNER)},
+	{IPC_SIGNED, sizeof(struct ipc_signed), BY(IPC_CUSTOMER)},
+	{IPC_REFUSED, sizeof(struct ipc_refused), BY(IPC_BROKER_OF_SIGNER)},
 };
 
-static void each_message_passes_in_its_direction_and_length_only(void **state)
+static void each_message_passes_to_its_readers_and_in_its_length_only(void **state)
 {
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		union ipc_message m = message(types[i].type);
-		enum ipc_end other = types[i].reader == IPC_WORKER ? IPC_BROKER : IPC_WORKER;
 
-		assert_null(ipc_check(types[i].reader, &m, types[i].len));
-		assert_non_null(ipc_check(other, &m, types[i].len));
-		assert_non_null(ipc_check(types[i].reader, &m, types[i].len - 1));
-		assert_non_null(ipc_check(types[i].reader, &m, types[i].len + 1));
-		assert_non_null(ipc_check(types[i].reader, &m, 3));
+		for (enum ipc_end end = 0; end < IPC_ENDS; end++) {
+			if (!(types[i].readers & BY(end))) {
+				assert_non_null(ipc_check(end, &m, types[i].len));
+				continue;
+			}
+			assert_null(ipc_check(end, &m, types[i].len));
+			assert_non_null(ipc_check(end, &m, types[i].len - 1));
+			assert_non_null(ipc_check(end, &m, types[i].len + 1));
+			assert_non_null(ipc_check(end, &m, 3));
+		}
 	}
 }
 
 static void unknown_type_is_refused(void **state)
 {
-	const uint32_t bad[] = {0, IPC_RING + 1, 1000, UINT32_MAX};
+	const uint32_t bad[] = {0, IPC_REFUSED + 1, 1000, UINT32_MAX};
 
 	for (size_t i = 0; i < 4; i++) {
 		union ipc_message m = message(bad[i]);
 
 		for (size_t len = 0; len <= sizeof(m); len++) {
-			assert_non_null(ipc_check(IPC_BROKER, &m, len));
-			assert_non_null(ipc_check(IPC_WORKER, &m, len));
+			for (enum ipc_end end = 0; end < IPC_ENDS; end++)
+				assert_non_null(ipc_check(end, &m, len));
 		}
 	}
 }
@@ -98,6 +119,12 @@ static void fields_out_of_range_are_refused(void **state)
 	REFUSED(IPC_WORKER, job);
 	m = message(IPC_JOB);
 	memset(m.job.identity, 'x', sizeof(m.job.identity));
+	REFUSED(IPC_WORKER, job);
+	m = message(IPC_JOB);
+	memset(m.job.peername, 'x', sizeof(m.job.peername));
+	REFUSED(IPC_WORKER, job);
+	m = message(IPC_JOB);
+	m.job.auth = HANDSHAKE_X509 + 1;
 	REFUSED(IPC_WORKER, job);
 	m = message(IPC_KEY);
 	m.key.psk.len = SIZE_MAX;
@@ -134,11 +161,38 @@ static void fields_out_of_range_are_refused(void **state)
 	m.birth.sha384_compat = 2;
 	REFUSED(IPC_WORKER, birth);
 	m = message(IPC_BIRTH);
-	m.birth.role = IPC_ROLE_WORKER + 1;
+	m.birth.role = IPC_ROLE_SIGNER + 1;
 	REFUSED(IPC_WORKER, birth);
 	m = message(IPC_BORN);
 	memset(m.born.version, 'x', sizeof(m.born.version));
 	REFUSED(IPC_BROKER, born);
+	m = message(IPC_DONE);
+	m.done.certified = 2;
+	REFUSED(IPC_BROKER, done);
+	m = message(IPC_CREDENTIAL);
+	m.credential.side = 0;
+	REFUSED(IPC_WORKER, credential);
+	m = message(IPC_CREDENTIAL);
+	m.credential.kind = IPC_KIND_DESK + 1;
+	REFUSED(IPC_WORKER, credential);
+	m = message(IPC_LOADED);
+	m.loaded.cause = CAUSE_N;
+	REFUSED(IPC_BROKER_OF_SIGNER, loaded);
+	m = message(IPC_LOADED);
+	memset(m.loaded.text, 'x', sizeof(m.loaded.text));
+	REFUSED(IPC_BROKER_OF_SIGNER, loaded);
+	m = message(IPC_GRANT);
+	m.grant.side = 3;
+	REFUSED(IPC_SIGNER, grant);
+	m = message(IPC_SIGN);
+	m.sign.len = IPC_HASH_MAX + 1;
+	REFUSED(IPC_DESK_OF_SIGNER, sign);
+	m = message(IPC_SIGN);
+	m.sign.pq = 2;
+	REFUSED(IPC_DESK_OF_SIGNER, sign);
+	m = message(IPC_SIGNED);
+	m.signature.len = IPC_SIGNATURE_MAX + 1;
+	REFUSED(IPC_CUSTOMER, signature);
 }
 
 static void job_travels_with_its_socket(void **state)
@@ -296,7 +350,7 @@ static int hear(uint32_t type, uid_t uid, pid_t *child, struct ipc_sender *sende
 	close(worker);
 	assert_int_equal(poll(&(struct pollfd){.fd = broker, .events = POLLIN}, 1, 60000), 1);
 	*sender = (struct ipc_sender){.pidfd = -1};
-	r = ipc_receive_from(broker, &m, sender, &why);
+	r = ipc_receive_from(broker, IPC_BROKER, &m, NULL, sender, &why);
 	close(broker);
 	return r;
 }
@@ -337,7 +391,7 @@ static void worker_that_cannot_be_watched_is_not_taken(void **state)
 	ipc_want_sender(broker, true);
 	assert_int_equal(ipc_send(worker, &m, -1, false), 0);
 	fill_the_table(&before);
-	assert_int_equal(ipc_receive_from(broker, &got, &sender, &why), -EMFILE);
+	assert_int_equal(ipc_receive_from(broker, IPC_BROKER, &got, NULL, &sender, &why), -EMFILE);
 	setrlimit(RLIMIT_NOFILE, &before);
 	close(broker);
 	close(worker);
@@ -353,9 +407,9 @@ static void worker_that_is_never_born_is_a_closed_socket(void **state)
 	assert_int_equal(ipc_ring("/nonexistent/worker"), -ENOENT);
 	assert_int_equal(ipc_pair(&broker, &worker), 0);
 	ipc_want_sender(broker, true);
-	assert_int_equal(ipc_receive_from(broker, &m, &sender, &why), -EAGAIN);
+	assert_int_equal(ipc_receive_from(broker, IPC_BROKER, &m, NULL, &sender, &why), -EAGAIN);
 	close(worker);
-	assert_int_equal(ipc_receive_from(broker, &m, &sender, &why), -EPIPE);
+	assert_int_equal(ipc_receive_from(broker, IPC_BROKER, &m, NULL, &sender, &why), -EPIPE);
 	close(broker);
 }
 
@@ -368,7 +422,7 @@ static void builds_have_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_message_passes_in_its_direction_and_length_only),
+		cmocka_unit_test(each_message_passes_to_its_readers_and_in_its_length_only),
 		cmocka_unit_test(unknown_type_is_refused),
 		cmocka_unit_test(fields_out_of_range_are_refused),
 		cmocka_unit_test(job_travels_with_its_socket),

@@ -37,7 +37,8 @@ static int small_buffer; /* of the broker's end, 0 for the usual */
 static bool socket_is_tls;
 static const char *upgraded_to;
 
-int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first, struct birth *out)
+int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first,
+		const struct birth_credential *credentials, size_t n, struct birth *out)
 {
 	const union ipc_message m = {.birth = *first};
 	struct script *s = &scripts[n_born];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a worker comes to be: by fork, or by systemd; either way its first message is the same. */
+/* How a worker or a signer comes to be: by fork, or by systemd; its first messages are the same. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,18 +8,26 @@
 #include "tlshd/shared/ipc.h"
 
 /**
- * struct birth_plan - what all workers have in common.
- * @fork: workers are our children and become @uid and @gid; else, where we may not change a
+ * struct birth_plan - what all processes of ours have in common.
+ * @fork: they are our children and become a user of their own; else, where we may not change a
  *	process's user, systemd starts them
+ * @uid, @gid: of workers
+ * @signer_uid, @signer_gid: of the signer
  */
 struct birth_plan {
 	bool fork;
-	uid_t uid;
-	gid_t gid;
+	uid_t uid, signer_uid;
+	gid_t gid, signer_gid;
+};
+
+/** struct birth_credential - one that goes with the first message. @fd: borrowed, -1 for none. */
+struct birth_credential {
+	struct ipc_credential message;
+	int fd;
 };
 
 /**
- * struct birth - a worker that is on its way.
+ * struct birth - a process that is on its way.
  * @sock: our end of its socket, the caller's to close
  * @pid, @pidfd: the process, the caller's to close; 0 and -1 when only systemd knows it yet: BORN
  *	comes with them
@@ -31,12 +39,14 @@ struct birth {
 };
 
 /**
- * birth_begin() - have a worker born.
- * @first: its first message
+ * birth_begin() - have a process born.
+ * @first: its first message, which says what it is to be; its number of credentials is set by this
+ * @credentials, @n: that follow it
  * @out: set on success
  *
  * It is born when it has said BORN.
  *
  * Return: 0 or a negative errno, logged.
  */
-int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first, struct birth *out);
+int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first,
+		const struct birth_credential *credentials, size_t n, struct birth *out);

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "netlink/upcall.h"
+#include "tlshd/broker/credentials.h"
 #include "tlshd/broker/intake.h"
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
@@ -28,6 +29,7 @@ struct broker {
 	int all; /* epoll set of the kernel and the event loop */
 	struct upcall *kernel;
 	struct keys *keys;
+	struct credentials *credentials;
 	struct jobs *jobs;
 	struct intake *intake;
 	struct pool *pool;
@@ -43,7 +45,10 @@ static void on_late(void *ctx, struct job *j)
 {
 	struct broker *b = ctx;
 
-	if (j->state == JOB_NEW || j->state == JOB_WAITING)
+	if (j->state == JOB_HELD)
+		job_fail(j, CAUSE_SIGNER_GONE,
+			 "it has not loaded the certificates and keys in time");
+	else if (j->state == JOB_NEW || j->state == JOB_WAITING)
 		job_fail(j, CAUSE_SILENT_PEER, NULL);
 	else
 		pool_late(b->pool, j);
@@ -67,6 +72,29 @@ static bool work(struct broker *b)
 	if (intake_wants_room(b->intake))
 		make_room(b);
 	return intake_work(b->intake) || pool_work(b->pool);
+}
+
+/* ---- certificates and keys ---- */
+
+static void on_credentials(void *ctx, struct credentials_set *set)
+{
+	struct broker *b = ctx;
+
+	pool_use(b->pool, set);
+}
+
+static void on_settled(void *ctx)
+{
+	struct broker *b = ctx;
+
+	intake_release(b->intake);
+}
+
+static void on_refused(void *ctx, uint32_t worker)
+{
+	struct broker *b = ctx;
+
+	pool_accuse(b->pool, worker);
 }
 
 /* ---- signals ---- */
@@ -142,12 +170,13 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		notify_reloaded(b);
 		return 0;
 	}
+	apply_log_level(fresh);
+	keys_configure(b->keys, fresh->keyrings);
+	tls_module_need(-1);
+	pool_configure(b->pool, fresh);
+	credentials_configure(b->credentials, fresh);
 	config_free(b->settings);
 	b->settings = fresh;
-	apply_log_level(b->settings);
-	keys_configure(b->keys, b->settings->keyrings);
-	tls_module_need(-1);
-	pool_configure(b->pool, b->settings);
 	log_info("configuration read again%s%s", fresh->path ? ": " : "",
 		 fresh->path ? fresh->path : "");
 	notify_reloaded(b);
@@ -292,10 +321,26 @@ static int open_loop(struct broker *b)
 static int open_rooms(struct broker *b)
 {
 	const struct broker_options *o = b->options;
+	const struct birth_plan plan = {
+		.fork = o->fork_workers,
+		.uid = o->worker_uid,
+		.gid = o->worker_gid,
+		.signer_uid = o->signer_uid,
+		.signer_gid = o->signer_gid,
+	};
+	const struct credentials_params credentials = {
+		.event = b->event,
+		.plan = plan,
+		.changed = on_credentials,
+		.settled = on_settled,
+		.refused = on_refused,
+		.upgraded = on_upgraded,
+		.ctx = b,
+	};
 	struct pool_params params = {
 		.event = b->event,
 		.keys = b->keys,
-		.plan = {o->fork_workers, o->worker_uid, o->worker_gid},
+		.plan = plan,
 		.limits = pool_limits,
 		.upgraded = on_upgraded,
 		.ctx = b,
@@ -305,8 +350,9 @@ static int open_rooms(struct broker *b)
 	params.jobs = b->jobs;
 	if (r >= 0)
 		r = pool_new(&b->pool, &params);
+	b->credentials = credentials_new(&credentials);
 	if (r >= 0)
-		r = intake_new(&b->intake, b->event, b->kernel, b->jobs, b->keys);
+		r = intake_new(&b->intake, b->event, b->kernel, b->jobs, b->keys, b->credentials);
 	return r < 0 ? fatal("jobs and workers", r) : 0;
 }
 
@@ -337,6 +383,7 @@ static int start(struct broker *b)
 			return fatal("a second thread for the kernel's queue", r);
 	}
 	pool_configure(b->pool, b->settings);
+	credentials_configure(b->credentials, b->settings);
 	return 0;
 }
 
@@ -345,6 +392,7 @@ static void end(struct broker *b)
 	intake_free(b->intake);
 	jobs_free(b->jobs);
 	pool_free(b->pool);
+	credentials_free(b->credentials);
 	upcall_close(b->kernel);
 	sd_event_unref(b->event);
 	keys_close(b->keys);

@@ -11,15 +11,16 @@
  * struct broker_options - what main has found out.
  * @config_path: as given on the command line, NULL for the default places; for reloads
  * @settings: the configuration; the broker frees it
- * @fork_workers: workers are our children and become @worker_uid and @worker_gid; else, where we may
- *	not change a process's user, systemd starts them
+ * @fork_workers: workers and the signer are our children and become users of their own; else, where we
+ *	may not change a process's user, systemd starts them
+ * @worker_uid, @worker_gid, @signer_uid, @signer_gid: those users
  */
 struct broker_options {
 	const char *config_path;
 	config *settings;
 	bool fork_workers;
-	uid_t worker_uid;
-	gid_t worker_gid;
+	uid_t worker_uid, signer_uid;
+	gid_t worker_gid, signer_gid;
 };
 
 /**

@@ -20,6 +20,7 @@ struct intake {
 	struct upcall *kernel;
 	struct jobs *jobs;
 	struct keys *keys;
+	struct credentials *credentials;
 	struct acceptor *acceptor; /* NULL where one thread has to do */
 	sd_event_source *room; /* to take requests for which there was no descriptor */
 	bool full; /* there are some, or may be */
@@ -74,16 +75,9 @@ static void log_request(const struct accepted *one)
 		    one->error ? one->why : "");
 }
 
-static const char *auth_name(enum handshake_auth auth)
+static bool is_known(enum handshake_auth auth)
 {
-	switch (auth) {
-	case HANDSHAKE_X509:
-		return "x.509";
-	case HANDSHAKE_UNAUTH:
-		return "no authentication";
-	default:
-		return "one of a newer kernel";
-	}
+	return auth == HANDSHAKE_PSK || auth == HANDSHAKE_UNAUTH || auth == HANDSHAKE_X509;
 }
 
 /* A consumer of QUIC gives a socket of its own protocol. */
@@ -119,8 +113,8 @@ static void take_request(void *ctx, const struct accepted *one)
 	j = job_new(in->jobs, one);
 	if (one->error)
 		job_fail(j, CAUSE_BAD_REQUEST, one->why);
-	else if (one->req.auth != HANDSHAKE_PSK)
-		job_fail(j, CAUSE_UNSUPPORTED_AUTH, auth_name(one->req.auth));
+	else if (!is_known(one->req.auth))
+		job_fail(j, CAUSE_UNSUPPORTED_AUTH, "one of a newer kernel");
 	else if (!is_tcp(one->req.sockfd))
 		job_fail(j, CAUSE_NOT_TCP, NULL);
 }
@@ -181,6 +175,17 @@ static int choose_client_key(struct intake *in, struct job *j)
 	return r;
 }
 
+/* What goes on as soon as the certificates and keys are those of the disk. */
+static void start_certified(struct intake *in, struct job *j)
+{
+	if (credentials_check(in->credentials) < 0)
+		job_hold(j);
+	else if (j->side == HANDSHAKE_CLIENT)
+		job_make_ready(j);
+	else
+		job_wait(j);
+}
+
 static void start_client(struct intake *in, struct job *j)
 {
 	int r = choose_client_key(in, j);
@@ -207,6 +212,10 @@ bool intake_work(struct intake *in)
 	j = jobs_new_one(in->jobs);
 	if (!j)
 		return false;
+	if (job_is_certified(j)) {
+		start_certified(in, j);
+		return true;
+	}
 	keys_use_keyring(in->keys, j->keyring);
 	if (j->side == HANDSHAKE_CLIENT)
 		start_client(in, j);
@@ -216,7 +225,7 @@ bool intake_work(struct intake *in)
 }
 
 int intake_new(struct intake **out, sd_event *event, struct upcall *kernel, struct jobs *jobs,
-	       struct keys *keys)
+	       struct keys *keys, struct credentials *credentials)
 {
 	struct intake *in = g_new0(struct intake, 1);
 	int r;
@@ -224,6 +233,7 @@ int intake_new(struct intake **out, sd_event *event, struct upcall *kernel, stru
 	in->kernel = kernel;
 	in->jobs = jobs;
 	in->keys = keys;
+	in->credentials = credentials;
 	r = sd_event_add_time(event, &in->room, CLOCK_MONOTONIC, UINT64_MAX, 0, on_room, in);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(in->room, SD_EVENT_OFF);
@@ -233,6 +243,18 @@ int intake_new(struct intake **out, sd_event *event, struct upcall *kernel, stru
 	}
 	*out = in;
 	return 0;
+}
+
+/* They have been seen, and are not looked at again: what has changed since is the next one's. */
+void intake_release(struct intake *in)
+{
+	struct job *j;
+
+	while ((j = jobs_held_one(in->jobs)))
+		if (j->side == HANDSHAKE_CLIENT)
+			job_make_ready(j);
+		else
+			job_wait(j);
 }
 
 int intake_help(struct intake *in, struct upcall *second)

@@ -6,6 +6,7 @@
 #include <systemd/sd-event.h>
 
 #include "netlink/upcall.h"
+#include "tlshd/broker/credentials.h"
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
 
@@ -15,14 +16,14 @@ struct intake;
 /**
  * intake_new() - take requests from @kernel, and make them jobs.
  * @out: set on success, to be freed by intake_free()
- * @kernel, @jobs, @keys: borrowed
+ * @kernel, @jobs, @keys, @credentials: borrowed
  *
  * Nothing is taken before intake_drain().
  *
  * Return: 0 or a negative errno.
  */
 int intake_new(struct intake **out, sd_event *event, struct upcall *kernel, struct jobs *jobs,
-	       struct keys *keys);
+	       struct keys *keys, struct credentials *credentials);
 void intake_free(struct intake *in);
 
 /**
@@ -39,6 +40,9 @@ void intake_drain(struct intake *in);
 
 /** intake_close() - leave the group, take what the kernel had queued before, and no more. */
 void intake_close(struct intake *in);
+
+/** intake_release() - the certificates and keys are loaded that jobs have waited for. */
+void intake_release(struct intake *in);
 
 /** intake_work() - look at the oldest new job: one piece of work. Return: was there one? */
 bool intake_work(struct intake *in);

@@ -17,8 +17,11 @@
 #include "tlshd/broker/stats.h"
 #include "tlshd/broker/tally.h"
 
-/* What a consumer grants that does not say: NVMe's own default. */
+/* What a consumer grants that does not say: NVMe and the NFS client 10 s, nfsd 5 s. */
 #define DEFAULT_TIMEOUT_MS 10000
+#define DEFAULT_TIMEOUT_OF_NFSD_MS 5000
+/* Any number but 0 tells nfsd that the client's certificate was verified; no key has this one. */
+#define REMOTE_CERTIFIED (-1)
 #define MAX_TIMEOUT_MS (10 * 60 * 1000)
 /* A server's deadline is so much before the consumer's own. */
 #define MARGIN_PART 8
@@ -38,7 +41,7 @@ struct jobs {
 	GHashTable *all; /* id to struct job */
 	uint32_t last_id;
 	guint untrimmed; /* jobs since the heap was last given back */
-	GQueue fresh, waiting, ready;
+	GQueue fresh, held, waiting, ready;
 	GQueue unslept; /* ended, and settled but for the sleep of the thread that took them */
 	sd_event_source *look; /* for those: has it slept? */
 	int first_bytes; /* epoll set of those that wait */
@@ -63,6 +66,11 @@ const char *job_side(const struct job *j)
 	return j->side == HANDSHAKE_CLIENT   ? "client"
 	       : j->side == HANDSHAKE_SERVER ? "server"
 					     : "unknown";
+}
+
+bool job_is_certified(const struct job *j)
+{
+	return j->auth == HANDSHAKE_X509 || j->auth == HANDSHAKE_UNAUTH;
 }
 
 /* ---- states ---- */
@@ -99,12 +107,20 @@ static uint64_t deadline_of(const struct job *j, uint64_t timeout_usec)
 	return j->start + timeout_usec - (j->side == HANDSHAKE_CLIENT ? 0 : margin);
 }
 
+static uint32_t timeout_of(const struct upcall_request *req)
+{
+	if (req->timeout_ms)
+		return MIN(req->timeout_ms, MAX_TIMEOUT_MS);
+	return req->auth != HANDSHAKE_PSK && req->side == HANDSHAKE_SERVER
+		       ? DEFAULT_TIMEOUT_OF_NFSD_MS
+		       : DEFAULT_TIMEOUT_MS;
+}
+
 struct job *job_new(struct jobs *js, const struct accepted *one)
 {
 	const struct upcall_request *req = &one->req;
 	struct job *j = g_new0(struct job, 1);
-	uint32_t timeout = req->timeout_ms ? MIN(req->timeout_ms, MAX_TIMEOUT_MS)
-					   : DEFAULT_TIMEOUT_MS;
+	uint32_t timeout = timeout_of(req);
 
 	do
 		j->id = ++js->last_id;
@@ -112,6 +128,8 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	j->all = js;
 	j->sockfd = req->sockfd;
 	j->side = req->side;
+	j->auth = req->auth;
+	j->peername = *req->peername ? g_strdup(req->peername) : NULL;
 	j->keyring = one->keyring;
 	j->n_named = req->n_peers;
 	memcpy(j->named, req->peers, sizeof(j->named));
@@ -134,6 +152,11 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 void job_make_ready(struct job *j)
 {
 	job_move(j, JOB_READY, &j->all->ready);
+}
+
+void job_hold(struct job *j)
+{
+	job_move(j, JOB_HELD, &j->all->held);
 }
 
 /* In a storm most ClientHellos have arrived by now: one call instead of three. */
@@ -228,6 +251,19 @@ static void append_failure(GString *line, const struct outcome *o)
 	}
 }
 
+/* Of a success with certificates the detail is the peer's name. */
+static void append_peer(GString *line, const struct job *j)
+{
+	g_autofree char *name = log_escape(j->outcome.detail, strlen(j->outcome.detail));
+
+	if (!job_is_certified(j))
+		return;
+	if (j->outcome.certified)
+		g_string_append_printf(line, ", certificate of %s", name);
+	else
+		g_string_append(line, ", no certificate of the peer's");
+}
+
 /* The one line of a handshake. */
 static void log_outcome(struct job *j)
 {
@@ -248,6 +284,12 @@ static void log_outcome(struct job *j)
 		const char *cipher = gnutls_cipher_get_name(o->cipher);
 
 		g_string_append_printf(line, "succeeded: cipher %s", cipher ? cipher : "unknown");
+		append_peer(line, j);
+	}
+	if (j->peername) {
+		g_autofree char *name = log_escape(j->peername, strlen(j->peername));
+
+		g_string_append_printf(line, ", name \"%s\"", name);
 	}
 	if (j->identity) {
 		g_autofree char *identity = log_escape(j->identity, strlen(j->identity));
@@ -272,6 +314,7 @@ static void forget(struct job *j)
 	g_hash_table_remove(js->all, GUINT_TO_POINTER(j->id));
 	accept_close(j->sockfd);
 	g_free(j->identity);
+	g_free(j->peername);
 	g_free(j);
 	if (!jobs_count(js) && js->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
@@ -279,15 +322,26 @@ static void forget(struct job *j)
 	}
 }
 
+/* Who the peer is, as far as the kernel asks; nfsd believes any number, so it must be deserved. */
+static int32_t remote_of(const struct job *j)
+{
+	if (j->outcome.cause != CAUSE_SUCCESS)
+		return 0;
+	if (!job_is_certified(j))
+		return j->key;
+	return j->side == HANDSHAKE_SERVER && j->outcome.certified ? REMOTE_CERTIFIED : 0;
+}
+
 static int tell_kernel(const struct job *j)
 {
-	int status = cause_info(j->outcome.cause)->status;
-	int r = upcall_done(j->all->kernel, j->sockfd, status, status ? 0 : j->key);
+	int status = cause_status(j->outcome.cause, job_is_certified(j));
+	int32_t remote = remote_of(j);
+	int r = upcall_done(j->all->kernel, j->sockfd, status, remote);
 
 	log_debug(2, "job %u: DONE with status %d: %s", j->id, status,
 		  r < 0 ? g_strerror(-r) : "taken");
 	log_netlink("netlink: DONE: socket %d, status %d, remote 0x%08x: %s", j->sockfd, status,
-		    status ? 0 : (unsigned int)j->key, r < 0 ? g_strerror(-r) : "taken");
+		    (unsigned int)remote, r < 0 ? g_strerror(-r) : "taken");
 	return r;
 }
 
@@ -397,6 +451,11 @@ unsigned int jobs_count(const struct jobs *js)
 struct job *jobs_new_one(const struct jobs *js)
 {
 	return g_queue_peek_head((GQueue *)&js->fresh);
+}
+
+struct job *jobs_held_one(const struct jobs *js)
+{
+	return g_queue_peek_head((GQueue *)&js->held);
 }
 
 struct job *jobs_ready_one(const struct jobs *js)

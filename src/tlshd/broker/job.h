@@ -17,6 +17,7 @@
 /* From JOB_HANDED on the job is in a worker; what moves it from there is a table (order.c). */
 enum job_state {
 	JOB_NEW, /* nobody has looked at it yet */
+	JOB_HELD, /* for certificates and keys that are being loaded */
 	JOB_WAITING, /* for its peer's first byte */
 	JOB_READY, /* for a worker */
 	JOB_HANDED, /* its worker has not said a word about it */
@@ -35,6 +36,8 @@ struct pool_worker;
  * @all: the jobs it belongs to
  * @id: its number, for ipc and the log; not 0
  * @sockfd: the kernel's socket
+ * @auth: how the two ends prove who they are
+ * @peername: of a client that verifies a certificate: whom the kernel wants to speak to, else NULL; owned
  * @keyring: of the request, 0 when unknown
  * @named, @n_named: the keys that the kernel names for a client
  * @key: found for it, 0 for none; set by intake and pool
@@ -49,7 +52,9 @@ struct job {
 	uint32_t id;
 	int sockfd;
 	enum handshake_side side;
+	enum handshake_auth auth;
 	enum job_state state;
+	char *peername;
 	key_serial keyring;
 	key_serial named[UPCALL_PEERS_MAX];
 	size_t n_named;
@@ -134,6 +139,10 @@ void job_move(struct job *j, enum job_state state, GQueue *queue);
 /** job_make_ready() - the next worker with room gets @j. */
 void job_make_ready(struct job *j);
 
+/** job_hold(), jobs_held_one() - until the oldest of those that are held is taken out again. */
+void job_hold(struct job *j);
+struct job *jobs_held_one(const struct jobs *js);
+
 /** job_wait() - until the peer's first byte; ready at once where it is there already. */
 void job_wait(struct job *j);
 
@@ -151,6 +160,9 @@ void job_end(struct job *j, const struct outcome *o);
 
 /** job_fail() - job_end() for a cause of the broker's; @detail may be NULL. */
 void job_fail(struct job *j, enum cause cause, const char *detail);
+
+/** job_is_certified() - are certificates to prove who the ends are, at least the server? */
+bool job_is_certified(const struct job *j);
 
 /** job_side() - "client" or "server". */
 const char *job_side(const struct job *j);

@@ -60,6 +60,8 @@ enum worker_state {
 struct pool_worker {
 	struct pool *pool;
 	enum worker_state state;
+	uint32_t number; /* by which the signer knows it */
+	struct credentials_set *credentials; /* that it was born with */
 	pid_t pid; /* 0 as long as systemd's has not said BORN */
 	int pidfd; /* -1 likewise */
 	int sock; /* -1 once it is dismissed or lost */
@@ -87,13 +89,15 @@ struct pool_worker {
 
 /* What a worker may still say of a job that has ended without it. */
 struct late {
-	enum handshake_side side;
+	enum order_rules rules;
 	enum job_state state;
 };
 
 struct pool {
 	struct pool_params params;
 	struct ipc_birth first; /* message of those that are born */
+	struct credentials_set *credentials; /* for those; NULL for none */
+	uint32_t last_number;
 	GPtrArray *workers;
 	unsigned int wanted;
 	size_t turn; /* whose turn it is, among those that serve */
@@ -254,6 +258,7 @@ static void free_worker(struct pool_worker *w)
 	if (w->pidfd >= 0)
 		close(w->pidfd);
 	g_hash_table_unref(w->late);
+	credentials_set_unref(w->credentials);
 	g_ptr_array_remove(w->pool->workers, w);
 	g_free(w->lost);
 	g_free(w);
@@ -420,6 +425,8 @@ static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
 	struct pool_worker *w = g_new0(struct pool_worker, 1);
 
 	w->pool = p;
+	w->number = p->last_number;
+	w->credentials = credentials_set_ref(p->credentials);
 	w->pid = birth->pid;
 	w->pidfd = birth->pidfd;
 	w->sock = birth->sock;
@@ -435,10 +442,15 @@ static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
 
 static int spawn(struct pool *p)
 {
+	struct birth_credential credentials[CREDENTIALS_OF_WORKER];
 	struct pool_worker *w;
 	struct birth birth;
-	int r = birth_begin(&p->params.plan, &p->first, &birth);
+	int desk, r;
+	size_t n = credentials_set_give(p->credentials, ++p->last_number, credentials, &desk);
 
+	r = birth_begin(&p->params.plan, &p->first, credentials, n, &birth);
+	if (desk >= 0)
+		close(desk);
 	if (r < 0)
 		return r;
 	w = new_worker(p, &birth);
@@ -509,7 +521,7 @@ static void meet(struct pool_worker *w)
 	if (w->pid)
 		r = ipc_receive(w->sock, IPC_BROKER, &m, NULL, &why);
 	else
-		r = ipc_receive_from(w->sock, &m, &sender, &why);
+		r = ipc_receive_from(w->sock, IPC_BROKER, &m, NULL, &sender, &why);
 	if (r == -EAGAIN)
 		return;
 	if (r == -EMFILE)
@@ -613,12 +625,17 @@ static void on_done(struct pool_worker *w, struct job *j, enum job_state before,
 		    const struct ipc_done *done)
 {
 	struct outcome o = {
-		.cause = done->cause, .alert_sent = done->alert_sent, .cipher = done->cipher};
+		.cause = done->cause,
+		.alert_sent = done->alert_sent,
+		.cipher = done->cipher,
+		.certified = done->certified,
+	};
 	const char *why = "a success without a key";
 
 	record_add(&w->record, o.cause != CAUSE_SUCCESS);
 	if (o.cause == CAUSE_SUCCESS &&
-	    (!order_may_succeed(j->side, before) || ktls_check(j->sockfd, o.cipher, &why) < 0)) {
+	    (!order_may_succeed(order_rules(j->side, j->auth), before) ||
+	     ktls_check(j->sockfd, o.cipher, &why) < 0)) {
 		accuse(w, j, why);
 		return;
 	}
@@ -640,7 +657,7 @@ static void lose_for_order(struct pool_worker *w, const struct ipc_header *heade
 /* Of a job that has ended without its worker: what was on its way. */
 static void take_late(struct pool_worker *w, struct late *late, const struct ipc_header *header)
 {
-	int next = order_next(header->type, late->side, late->state);
+	int next = order_next(header->type, late->rules, late->state);
 
 	if (next < 0) {
 		lose_for_order(w, header);
@@ -670,7 +687,7 @@ static void take_message(struct pool_worker *w, const union ipc_message *m)
 		return;
 	}
 	before = j->state;
-	next = order_next(m->header.type, j->side, before);
+	next = order_next(m->header.type, order_rules(j->side, j->auth), before);
 	if (next < 0) {
 		lose_for_order(w, &m->header);
 		return;
@@ -740,7 +757,7 @@ static void disown(struct job *j)
 	if (w->state == WORKER_LOST)
 		return;
 	late = g_new0(struct late, 1);
-	late->side = j->side;
+	late->rules = order_rules(j->side, j->auth);
 	late->state = j->state;
 	g_hash_table_insert(w->late, GUINT_TO_POINTER(j->id), late);
 	set_mute(w, true);
@@ -800,9 +817,19 @@ static int hand_over(struct pool *p, struct job *j, struct pool_worker *w)
 	m->header.type = IPC_JOB;
 	m->header.job = j->id;
 	m->job.side = j->side;
+	m->job.auth = j->auth;
 	m->job.deadline_usec = j->deadline.at - WORKER_MARGIN_USEC;
 	m->job.tickets = habits_tickets(p->habits, &j->peer.any, now());
-	if (j->side == HANDSHAKE_CLIENT) {
+	if (job_is_certified(j)) {
+		if (j->peername)
+			g_strlcpy(m->job.peername, j->peername, sizeof(m->job.peername));
+		r = credentials_set_grant(w->credentials, w->number, j->id, j->side,
+					  j->deadline.at);
+		if (r < 0) {
+			job_fail(j, CAUSE_SIGNER_GONE, g_strerror(-r));
+			return 0;
+		}
+	} else if (j->side == HANDSHAKE_CLIENT) {
 		r = keys_read(p->params.keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {
 			job_fail(j,
@@ -994,6 +1021,24 @@ void pool_configure(struct pool *p, const config *settings)
 		retire(worker_at(p, i));
 }
 
+void pool_use(struct pool *p, struct credentials_set *credentials)
+{
+	credentials_set_unref(p->credentials);
+	p->credentials = credentials_set_ref(credentials);
+	for (guint i = p->workers->len; i-- > 0;)
+		retire(worker_at(p, i));
+}
+
+void pool_accuse(struct pool *p, uint32_t number)
+{
+	for (guint i = 0; i < p->workers->len; i++)
+		if (worker_at(p, i)->number == number) {
+			lose(worker_at(p, i),
+			     "it asked for signatures that are none of its business");
+			return;
+		}
+}
+
 void pool_stop(struct pool *p)
 {
 	p->stopping = true;
@@ -1050,6 +1095,7 @@ void pool_free(struct pool *p)
 	deadlines_clear(&p->pauses);
 	sd_event_source_disable_unref(p->respawn);
 	g_ptr_array_unref(p->workers);
+	credentials_set_unref(p->credentials);
 	habits_free(p->habits);
 	secret_pages_free(p->secret_message, sizeof(*p->secret_message));
 	g_free(p);

@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "tlshd/broker/birth.h"
+#include "tlshd/broker/credentials.h"
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
 #include "tlshd/shared/config.h"
@@ -63,6 +64,15 @@ void pool_free(struct pool *p);
  * Those that there are finish what they have, take no more, and are ended.
  */
 void pool_configure(struct pool *p, const config *settings);
+
+/** pool_use() - as pool_configure(): workers are born with these credentials; takes a reference. */
+void pool_use(struct pool *p, struct credentials_set *credentials);
+
+/**
+ * pool_accuse() - a worker has asked the signer for what it may not have, and is lost.
+ * @number: our number of it, as the signer knows it
+ */
+void pool_accuse(struct pool *p, uint32_t number);
 
 /**
  * pool_work() - one piece of the work that is due: a birth, a job for a worker, a job that has lost

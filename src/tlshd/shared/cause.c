@@ -9,7 +9,12 @@
 enum {
 	UNEXPECTED_MESSAGE = 10,
 	HANDSHAKE_FAILURE = 40,
+	BAD_CERTIFICATE = 42,
+	UNSUPPORTED_CERTIFICATE = 43,
+	CERTIFICATE_REVOKED = 44,
+	CERTIFICATE_EXPIRED = 45,
 	ILLEGAL_PARAMETER = 47,
+	UNKNOWN_CA = 48,
 	DECRYPT_ERROR = 51,
 	PROTOCOL_VERSION = 70,
 	INTERNAL_ERROR = 80,
@@ -114,6 +119,76 @@ static const struct cause_info causes[CAUSE_N] = {
 				 "the handshake ended as something that was not asked for",
 				 "report this as a bug of tlshd"},
 
+	[CAUSE_EXPIRED] = {"certificate-expired", EACCES, CERTIFICATE_EXPIRED, WORKER,
+			   "the peer's certificate has expired",
+			   "give the peer a new certificate, or set this machine's clock"},
+	[CAUSE_NOT_YET_VALID] = {"certificate-not-yet-valid", EACCES, CERTIFICATE_EXPIRED, WORKER,
+				 "the peer's certificate is not valid yet",
+				 "set the clocks of both machines"},
+	[CAUSE_WRONG_NAME] =
+		{"wrong-name", EACCES, BAD_CERTIFICATE, WORKER,
+		 "the server's certificate is for another name",
+		 "mount the server by a name that is in its certificate, or give it a certificate with this name or address as a subject alternative name"},
+	[CAUSE_UNKNOWN_ISSUER] =
+		{"unknown-issuer", EACCES, UNKNOWN_CA, WORKER,
+		 "the peer's certificate is from an issuer that is not trusted",
+		 "add the issuer to the file that x509.truststore names, or have the peer send its whole chain"},
+	[CAUSE_REVOKED] = {"certificate-revoked", EACCES, CERTIFICATE_REVOKED, WORKER,
+			   "the peer's certificate has been revoked",
+			   "give the peer a new certificate"},
+	[CAUSE_WRONG_PURPOSE] =
+		{"wrong-purpose", EACCES, UNSUPPORTED_CERTIFICATE, WORKER,
+		 "the peer's certificate is for another purpose",
+		 "give the peer a certificate whose extended key usage has serverAuth for a server, or clientAuth for a client"},
+	[CAUSE_WEAK_CERTIFICATE] =
+		{"weak-certificate", EACCES, BAD_CERTIFICATE, WORKER,
+		 "the peer's certificate uses an algorithm or a key that the system's policy calls weak",
+		 "give the peer a certificate with a longer key and a SHA-2 signature"},
+	[CAUSE_BAD_CERTIFICATE] = {"bad-certificate", EACCES, BAD_CERTIFICATE, WORKER,
+				   "the peer's certificate is not acceptable",
+				   "give the peer a new certificate"},
+
+	[CAUSE_NO_CERTIFICATE] =
+		{"no-certificate", EACCES, HANDSHAKE_FAILURE, WORKER,
+		 "a server needs a certificate, and none is configured",
+		 "set x509.certificate and x509.private_key in [authenticate.server] of tlshd.conf"},
+	[CAUSE_NO_CLIENT_CERTIFICATE] =
+		{"no-client-certificate", EACCES, NO, WORKER,
+		 "the mount needs a client certificate, and none is configured",
+		 "set x509.certificate and x509.private_key in [authenticate.client] of tlshd.conf, or mount with xprtsec=tls"},
+	[CAUSE_CREDENTIAL_UNREADABLE] =
+		{"credential-unreadable", EACCES, INTERNAL_ERROR, WORKER,
+		 "a configured certificate, key or list cannot be read",
+		 "check the path and the permissions of the file that the log names; /home, /root and /run are hidden from tlshd.service"},
+	[CAUSE_CREDENTIAL_MALFORMED] =
+		{"credential-malformed", EACCES, INTERNAL_ERROR, WORKER,
+		 "a configured certificate, key or list is malformed",
+		 "replace the file that the log names by a complete PEM file"},
+	[CAUSE_KEY_MISFIT] = {"key-misfit", EACCES, INTERNAL_ERROR, WORKER,
+			      "the configured private key does not belong to the certificate",
+			      "set x509.certificate and x509.private_key to a pair"},
+	[CAUSE_TOKEN] =
+		{"token", EACCES, INTERNAL_ERROR, WORKER, "the token does not give the private key",
+		 "check the URL with \"p11tool --list-all\", and that the user tlshd-signer may use the token"},
+	[CAUSE_TOKEN_LOCKED] = {"token-locked", EACCES, INTERNAL_ERROR, WORKER,
+				"the token is locked, or its PIN is wrong",
+				"unlock the token, and correct the PIN in the URL (pin-source=)"},
+	[CAUSE_SIGNER_GONE] =
+		{"signer-gone", EIO, INTERNAL_ERROR, WORKER, "the signer has given no signature",
+		 "the log says what happened to the signer; a new one is started by itself"},
+
+	[CAUSE_PEER_REFUSES_CERTIFICATE] =
+		{"peer-refuses-certificate", EACCES, NO, WORKER,
+		 "the peer does not accept our certificate",
+		 "check the peer's log: it knows whether the certificate has expired, was revoked or has the wrong name"},
+	[CAUSE_PEER_WANTS_CERTIFICATE] =
+		{"peer-wants-certificate", EACCES, NO, WORKER,
+		 "the server insists on a client certificate",
+		 "mount with xprtsec=mtls, with x509.certificate in [authenticate.client] of tlshd.conf"},
+	[CAUSE_PEER_KNOWS_NO_ISSUER] =
+		{"peer-knows-no-issuer", EACCES, NO, WORKER,
+		 "the peer does not trust the issuer of our certificate",
+		 "add our issuer to the peer's trust store, or put the whole chain into the file that x509.certificate names"},
 	[CAUSE_PEER_KNOWS_NO_KEY] = {"peer-knows-no-key", EKEYREJECTED, NO, WORKER,
 				     "the peer has no key for this identity", COMPARE},
 	[CAUSE_PEER_HAS_OTHER_KEY] = {"peer-has-other-key", EKEYREJECTED, NO, WORKER,
@@ -189,7 +264,7 @@ static const struct cause_info causes[CAUSE_N] = {
 			       "report this as a bug of tlshd, with the kernel's version"},
 	[CAUSE_UNSUPPORTED_AUTH] = {"unsupported-auth", EOPNOTSUPP, NO, BROKER,
 				    "the kernel asks for a kind of authentication that we do not do",
-				    "tlshd supports pre-shared keys only"},
+				    "tlshd supports pre-shared keys and x.509 certificates"},
 	[CAUSE_NOT_TCP] = {"not-tcp", EOPNOTSUPP, NO, BROKER,
 			   "the kernel asks for a handshake on a socket that is not TCP",
 			   "tlshd supports TLS over TCP only, not QUIC"},
@@ -201,6 +276,25 @@ static const struct cause_info causes[CAUSE_N] = {
 const struct cause_info *cause_info(enum cause cause)
 {
 	return &causes[cause];
+}
+
+int cause_status(enum cause cause, bool certified)
+{
+	int status = causes[cause].status;
+
+	if (!certified || !status)
+		return status;
+	switch (cause) {
+	case CAUSE_SIGNER_GONE:
+	case CAUSE_NO_WORKER:
+	case CAUSE_WORKER_LOST:
+	case CAUSE_NO_MEMORY:
+	case CAUSE_NO_DESCRIPTOR:
+	case CAUSE_STOPPING:
+		return ETIMEDOUT;
+	default:
+		return status == ETIMEDOUT ? ETIMEDOUT : EACCES;
+	}
 }
 
 bool cause_is_of_worker(unsigned int cause)

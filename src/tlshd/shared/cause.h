@@ -47,7 +47,30 @@ enum cause {
 	CAUSE_TLS_ERROR,
 	CAUSE_NOT_AS_AGREED,
 
+	/* certificates of the peer */
+	CAUSE_EXPIRED,
+	CAUSE_NOT_YET_VALID,
+	CAUSE_WRONG_NAME,
+	CAUSE_UNKNOWN_ISSUER,
+	CAUSE_REVOKED,
+	CAUSE_WRONG_PURPOSE,
+	CAUSE_WEAK_CERTIFICATE,
+	CAUSE_BAD_CERTIFICATE,
+
+	/* our own certificates and keys */
+	CAUSE_NO_CERTIFICATE,
+	CAUSE_NO_CLIENT_CERTIFICATE,
+	CAUSE_CREDENTIAL_UNREADABLE,
+	CAUSE_CREDENTIAL_MALFORMED,
+	CAUSE_KEY_MISFIT,
+	CAUSE_TOKEN,
+	CAUSE_TOKEN_LOCKED,
+	CAUSE_SIGNER_GONE,
+
 	/* what the peer says of us */
+	CAUSE_PEER_REFUSES_CERTIFICATE,
+	CAUSE_PEER_WANTS_CERTIFICATE,
+	CAUSE_PEER_KNOWS_NO_ISSUER,
 	CAUSE_PEER_KNOWS_NO_KEY,
 	CAUSE_PEER_HAS_OTHER_KEY,
 	CAUSE_PEER_REFUSES_PARAMETER,
@@ -112,6 +135,18 @@ struct cause_info {
 
 /** cause_info() - the row of @cause, which must be below CAUSE_N. Never NULL; static. */
 const struct cause_info *cause_info(enum cause cause);
+
+/**
+ * cause_status() - what the kernel is told in DONE.
+ * @certified: the handshake was to be one with certificates, of NFS
+ *
+ * The NFS client knows two kinds of failures (xs_tls_handshake_done() in Linux): ETIMEDOUT is tried
+ * again, without end, and anything else ends the mount as EACCES does. So it gets ETIMEDOUT for what
+ * may pass and EACCES for the rest; nfsd closes the connection for any of them.
+ *
+ * Return: 0 for a success, a positive errno.
+ */
+int cause_status(enum cause cause, bool certified);
 
 /** cause_is_of_worker() - may a worker report the cause of this number? False for unknown ones. */
 bool cause_is_of_worker(unsigned int cause);

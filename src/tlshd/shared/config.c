@@ -26,26 +26,42 @@ struct key {
 static void parse_number(config *c, const struct key *key, const char *text);
 static void parse_boolean(config *c, const struct key *key, const char *text);
 static void parse_list(config *c, const struct key *key, const char *text);
+static void parse_path(config *c, const struct key *key, const char *text);
 
-/* A key without a parser is one of ktls-utils that we know and do not use. */
+/* The places of credential_owner(), as constants. */
+#define CLIENT 0
+#define SERVER 1
+
 static const struct key keys[] = {
 	{"debug", "loglevel", parse_number, offsetof(config, loglevel), 9},
 	{"debug", "tls", parse_number, offsetof(config, tls_debug), 9},
 	{"debug", "nl", parse_number, offsetof(config, nl_debug), 9},
 	{"authenticate", "keyrings", parse_list, offsetof(config, keyrings)},
 	{"authenticate", "psk.sha384_compat", parse_boolean, offsetof(config, sha384_compat)},
-	{"authenticate.client", "x509.truststore"},
-	{"authenticate.client", "x509.crl"},
-	{"authenticate.client", "x509.certificate"},
-	{"authenticate.client", "x509.private_key"},
-	{"authenticate.client", "x509.pq.certificate"},
-	{"authenticate.client", "x509.pq.private_key"},
-	{"authenticate.server", "x509.truststore"},
-	{"authenticate.server", "x509.crl"},
-	{"authenticate.server", "x509.certificate"},
-	{"authenticate.server", "x509.private_key"},
-	{"authenticate.server", "x509.pq.certificate"},
-	{"authenticate.server", "x509.pq.private_key"},
+	{"authenticate.client", "x509.truststore", parse_path,
+	 offsetof(config, x509[CLIENT][CREDENTIAL_TRUST])},
+	{"authenticate.client", "x509.crl", parse_path,
+	 offsetof(config, x509[CLIENT][CREDENTIAL_CRL])},
+	{"authenticate.client", "x509.certificate", parse_path,
+	 offsetof(config, x509[CLIENT][CREDENTIAL_CERTIFICATE])},
+	{"authenticate.client", "x509.private_key", parse_path,
+	 offsetof(config, x509[CLIENT][CREDENTIAL_KEY])},
+	{"authenticate.client", "x509.pq.certificate", parse_path,
+	 offsetof(config, x509[CLIENT][CREDENTIAL_PQ_CERTIFICATE])},
+	{"authenticate.client", "x509.pq.private_key", parse_path,
+	 offsetof(config, x509[CLIENT][CREDENTIAL_PQ_KEY])},
+	{"authenticate.server", "x509.truststore", parse_path,
+	 offsetof(config, x509[SERVER][CREDENTIAL_TRUST])},
+	{"authenticate.server", "x509.crl", parse_path,
+	 offsetof(config, x509[SERVER][CREDENTIAL_CRL])},
+	{"authenticate.server", "x509.certificate", parse_path,
+	 offsetof(config, x509[SERVER][CREDENTIAL_CERTIFICATE])},
+	{"authenticate.server", "x509.private_key", parse_path,
+	 offsetof(config, x509[SERVER][CREDENTIAL_KEY])},
+	{"authenticate.server", "x509.pq.certificate", parse_path,
+	 offsetof(config, x509[SERVER][CREDENTIAL_PQ_CERTIFICATE])},
+	{"authenticate.server", "x509.pq.private_key", parse_path,
+	 offsetof(config, x509[SERVER][CREDENTIAL_PQ_KEY])},
 	{"tlshd", "workers", parse_number, offsetof(config, workers), WORKERS_MAX},
 };
 
@@ -119,6 +135,21 @@ static void parse_list(config *c, const struct key *key, const char *text)
 		g_autofree char *taken = g_strjoinv(";", *out);
 
 		complain(c, key, text, "a list of names or serials with semicolons between", taken);
+	}
+}
+
+/* An empty one is none, as for ktls-utils; quotes are not part of a path. */
+static void parse_path(config *c, const struct key *key, const char *text)
+{
+	char **out = place_of(c, key);
+	size_t len = strlen(text);
+
+	g_clear_pointer(out, g_free);
+	if (len >= 2 && (*text == '"' || *text == '\'') && text[len - 1] == *text) {
+		*out = g_strndup(text + 1, len - 2);
+		complain(c, key, text, "a path without quotes", *out);
+	} else if (len) {
+		*out = g_strdup(text);
 	}
 }
 
@@ -216,7 +247,7 @@ static config *read_keys(const char *path, GKeyFile *file)
 		g_autofree char *text = g_key_file_get_value(file, keys[i].section, keys[i].name,
 							     NULL);
 
-		if (text && keys[i].parse)
+		if (text)
 			keys[i].parse(c, &keys[i], g_strstrip(text));
 	}
 	warn_of_unknown(c, file);
@@ -281,11 +312,23 @@ config *config_load(const char *path, GError **error)
 	return c;
 }
 
+bool config_has_credentials(const config *c)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
+			if (c->x509[owner][kind])
+				return true;
+	return false;
+}
+
 void config_free(config *c)
 {
 	if (!c)
 		return;
 	g_free(c->path);
 	g_strfreev(c->keyrings);
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
+			g_free(c->x509[owner][kind]);
 	g_free(c);
 }

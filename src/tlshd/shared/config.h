@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <glib.h>
 
+#include "tlshd/shared/credential.h"
+
 /**
  * struct config - all settings, defaults where the file is silent or missing.
  * @path: the file they came from, NULL for none
@@ -15,9 +17,8 @@
  * @keyrings: [authenticate] keyrings, names and serials, NULL-terminated
  * @sha384_compat: [authenticate] psk.sha384_compat
  * @workers: [tlshd] workers, 0 for one per CPU, at most 4
- *
- * The x509.* keys of [authenticate.client] and [authenticate.server] are known, so that a file of
- * ktls-utils raises no warning, but not read: NVMe/TCP has no x.509.
+ * @x509: [authenticate.client] and [authenticate.server] x509.*, by credential_owner() and enum
+ *	credential_kind: a path or a PKCS#11 URL; NULL where the file is silent
  */
 typedef struct config {
 	char *path;
@@ -28,6 +29,7 @@ typedef struct config {
 	char **keyrings;
 	bool sha384_compat;
 	int workers;
+	char *x509[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
 } config;
 
 /**
@@ -45,6 +47,9 @@ config *config_load(const char *path, GError **error);
 
 /** config_parse() - config_load() of a text; @path stands for the file in messages. */
 config *config_parse(const char *path, const char *text, gsize len, GError **error);
+
+/** config_has_credentials() - is any of the x509 keys set? */
+bool config_has_credentials(const config *c);
 
 /** config_free() - NULL is fine. */
 void config_free(config *c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the broker and a worker say to each other: one message, one packet. */
+/* What the broker, its workers and its signer say to each other: one message, one packet. */
 #include "tlshd/shared/ipc.h"
 
 #include <errno.h>
@@ -56,21 +56,32 @@ int ipc_ring(const char *path)
 	return r;
 }
 
-/* Length and reader of each type. */
+#define READ_BY(end) (1u << (end))
+#define BROKERS (READ_BY(IPC_BROKER) | READ_BY(IPC_BROKER_OF_SIGNER))
+#define BORN_ONES (READ_BY(IPC_WORKER) | READ_BY(IPC_SIGNER))
+
+/* Length and readers of each type. */
 static const struct {
 	size_t len;
-	enum ipc_end reader;
+	unsigned int readers;
 } types[] = {
-	[IPC_JOB] = {sizeof(struct ipc_job), IPC_WORKER},
-	[IPC_KEY] = {sizeof(struct ipc_key), IPC_WORKER},
-	[IPC_RAN] = {sizeof(struct ipc_ran), IPC_BROKER},
-	[IPC_LOOKUP] = {sizeof(struct ipc_lookup), IPC_BROKER},
-	[IPC_DONE] = {sizeof(struct ipc_done), IPC_BROKER},
-	[IPC_LOG] = {sizeof(struct ipc_log), IPC_BROKER},
-	[IPC_BIRTH] = {sizeof(struct ipc_birth), IPC_WORKER},
-	[IPC_BORN] = {sizeof(struct ipc_born), IPC_BROKER},
-	[IPC_DROP] = {sizeof(struct ipc_drop), IPC_WORKER},
-	[IPC_RING] = {sizeof(struct ipc_ring), IPC_WORKER},
+	[IPC_JOB] = {sizeof(struct ipc_job), READ_BY(IPC_WORKER)},
+	[IPC_KEY] = {sizeof(struct ipc_key), READ_BY(IPC_WORKER)},
+	[IPC_RAN] = {sizeof(struct ipc_ran), READ_BY(IPC_BROKER)},
+	[IPC_LOOKUP] = {sizeof(struct ipc_lookup), READ_BY(IPC_BROKER)},
+	[IPC_DONE] = {sizeof(struct ipc_done), READ_BY(IPC_BROKER)},
+	[IPC_LOG] = {sizeof(struct ipc_log), BROKERS},
+	[IPC_BIRTH] = {sizeof(struct ipc_birth), BORN_ONES},
+	[IPC_BORN] = {sizeof(struct ipc_born), BROKERS},
+	[IPC_DROP] = {sizeof(struct ipc_drop), READ_BY(IPC_WORKER)},
+	[IPC_RING] = {sizeof(struct ipc_ring), BORN_ONES},
+	[IPC_CREDENTIAL] = {sizeof(struct ipc_credential), BORN_ONES},
+	[IPC_LOADED] = {sizeof(struct ipc_loaded), READ_BY(IPC_BROKER_OF_SIGNER)},
+	[IPC_DESK] = {sizeof(struct ipc_desk), READ_BY(IPC_SIGNER)},
+	[IPC_GRANT] = {sizeof(struct ipc_grant), READ_BY(IPC_SIGNER)},
+	[IPC_SIGN] = {sizeof(struct ipc_sign), READ_BY(IPC_DESK_OF_SIGNER)},
+	[IPC_SIGNED] = {sizeof(struct ipc_signed), READ_BY(IPC_CUSTOMER)},
+	[IPC_REFUSED] = {sizeof(struct ipc_refused), READ_BY(IPC_BROKER_OF_SIGNER)},
 };
 
 static size_t length_of(uint32_t type)
@@ -88,12 +99,35 @@ static bool is_number_of_tickets(int32_t n)
 	return n >= -1 && n <= OUTCOME_TICKETS_MAX;
 }
 
+static bool is_side(uint32_t side)
+{
+	return side == HANDSHAKE_CLIENT || side == HANDSHAKE_SERVER;
+}
+
+/* Of CREDENTIAL and LOADED, which are alike. */
+static const char *check_credential(const struct ipc_credential *c)
+{
+	if (!is_side(c->side))
+		return "a credential of neither side";
+	if (c->kind > IPC_KIND_DESK)
+		return "a credential of unknown kind";
+	if (c->cause >= CAUSE_N)
+		return "a credential with a cause that does not exist";
+	return is_string(c->text, sizeof(c->text)) ? NULL : "a text without end";
+}
+
+_Static_assert(sizeof(struct ipc_loaded) == sizeof(struct ipc_credential), "one check for both");
+
 static const char *check_fields(const union ipc_message *m)
 {
 	switch (m->header.type) {
 	case IPC_JOB:
-		if (m->job.side != HANDSHAKE_CLIENT && m->job.side != HANDSHAKE_SERVER)
+		if (!is_side(m->job.side))
 			return "a job of neither side";
+		if (m->job.auth < HANDSHAKE_UNAUTH || m->job.auth > HANDSHAKE_X509)
+			return "a job of unknown authentication";
+		if (!is_string(m->job.peername, sizeof(m->job.peername)))
+			return "a peer name without end";
 		if (m->job.psk.len > SECRET_MAX)
 			return "a key longer than its field";
 		if (!is_string(m->job.identity, sizeof(m->job.identity)))
@@ -114,6 +148,8 @@ static const char *check_fields(const union ipc_message *m)
 			return "an alert that does not exist";
 		if (!is_number_of_tickets(m->done.tickets))
 			return "an odd number of tickets";
+		if (m->done.certified > 1)
+			return "a certificate that is neither verified nor not";
 		return is_string(m->done.detail, sizeof(m->done.detail)) ? NULL
 									 : "a detail without end";
 	case IPC_LOG:
@@ -124,7 +160,7 @@ static const char *check_fields(const union ipc_message *m)
 	case IPC_BIRTH:
 		if (!is_string(m->birth.version, sizeof(m->birth.version)))
 			return "a version without end";
-		if (m->birth.role != IPC_ROLE_WORKER)
+		if (m->birth.role != IPC_ROLE_WORKER && m->birth.role != IPC_ROLE_SIGNER)
 			return "a role that does not exist";
 		return m->birth.loglevel > 9 || m->birth.tls_debug > 9 || m->birth.sha384_compat > 1
 			       ? "a setting that does not exist"
@@ -133,6 +169,18 @@ static const char *check_fields(const union ipc_message *m)
 		return is_string(m->born.version, sizeof(m->born.version))
 			       ? NULL
 			       : "a version without end";
+	case IPC_CREDENTIAL:
+	case IPC_LOADED:
+		return check_credential(&m->credential);
+	case IPC_GRANT:
+		return is_side(m->grant.side) ? NULL : "a grant of neither side";
+	case IPC_SIGN:
+		return m->sign.len > IPC_HASH_MAX || m->sign.pq > 1 ? "a hash that does not exist"
+								    : NULL;
+	case IPC_SIGNED:
+		return m->signature.len > IPC_SIGNATURE_MAX || m->signature.error > 4095
+			       ? "a signature that does not exist"
+			       : NULL;
 	default:
 		return NULL;
 	}
@@ -144,7 +192,7 @@ const char *ipc_check(enum ipc_end reader, const union ipc_message *m, size_t le
 		return "a message cut short";
 	if (!length_of(m->header.type))
 		return "a message of unknown type";
-	if (types[m->header.type].reader != reader)
+	if (!(types[m->header.type].readers & READ_BY(reader)))
 		return "a message in the wrong direction";
 	if (len != length_of(m->header.type))
 		return "a message of the wrong length";
@@ -234,7 +282,7 @@ static void close_beside(struct beside *b)
 }
 
 /* Return: the message's length; -EMSGSIZE when it is longer than any; another negative errno. */
-static ssize_t receive(int sock, union ipc_message *m, struct beside *b)
+static ssize_t receive(int sock, union ipc_message *m, struct beside *b, bool wait)
 {
 	union control control;
 	struct iovec vec = {m, sizeof(*m)};
@@ -245,7 +293,7 @@ static ssize_t receive(int sock, union ipc_message *m, struct beside *b)
 	ssize_t n;
 
 	do
-		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(sock, &msg, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
@@ -261,10 +309,11 @@ static ssize_t receive(int sock, union ipc_message *m, struct beside *b)
 	return n;
 }
 
-int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why)
+static int receive_checked(int sock, enum ipc_end reader, union ipc_message *m, int *fd, bool wait,
+			   const char **why)
 {
 	struct beside b;
-	ssize_t n = receive(sock, m, &b);
+	ssize_t n = receive(sock, m, &b, wait);
 
 	if (fd)
 		*fd = -1;
@@ -282,10 +331,20 @@ int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, co
 	return *why ? -EBADMSG : 0;
 }
 
+int ipc_receive(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why)
+{
+	return receive_checked(sock, reader, m, fd, false, why);
+}
+
+int ipc_await(int sock, enum ipc_end reader, union ipc_message *m, int *fd, const char **why)
+{
+	return receive_checked(sock, reader, m, fd, true, why);
+}
+
 int ipc_receive_birth(int sock, union ipc_message *m, const char **why)
 {
 	struct beside b;
-	ssize_t n = receive(sock, m, &b);
+	ssize_t n = receive(sock, m, &b, false);
 
 	if (n < 0 && n != -EMSGSIZE)
 		return (int)n;
@@ -310,19 +369,22 @@ void ipc_want_sender(int sock, bool want)
 	setsockopt(sock, SOL_SOCKET, SO_PASSPIDFD, &value, sizeof(value));
 }
 
-int ipc_receive_from(int sock, union ipc_message *m, struct ipc_sender *sender, const char **why)
+int ipc_receive_from(int sock, enum ipc_end reader, union ipc_message *m, int *fd,
+		     struct ipc_sender *sender, const char **why)
 {
 	int passes = 0;
 	socklen_t len = sizeof(passes);
 	struct beside b;
-	ssize_t n = receive(sock, m, &b);
+	ssize_t n = receive(sock, m, &b, false);
 
+	if (fd)
+		*fd = -1;
 	if (n < 0 && n != -EMSGSIZE)
 		return (int)n;
-	*why = n < 0 ? "a message too long" : ipc_check(IPC_BROKER, m, (size_t)n);
+	*why = n < 0 ? "a message too long" : ipc_check(reader, m, (size_t)n);
 	if (n < 0)
 		return -EBADMSG;
-	if (!*why && b.fd >= 0)
+	if (!*why && !fd && b.fd >= 0)
 		*why = "a descriptor that nobody asked for";
 	if (!*why && b.pidfd < 0 && b.ucred.pid > 0 &&
 	    (getsockopt(sock, SOL_SOCKET, SO_PASSPIDFD, &passes, &len) < 0 || !passes))
@@ -331,6 +393,10 @@ int ipc_receive_from(int sock, union ipc_message *m, struct ipc_sender *sender, 
 	if (!*why) {
 		sender->pidfd = b.pidfd;
 		b.pidfd = -1;
+		if (fd) {
+			*fd = b.fd;
+			b.fd = -1;
+		}
 	}
 	close_beside(&b);
 	if (*why)

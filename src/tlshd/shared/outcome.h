@@ -16,6 +16,7 @@
  * @alert_sent: the alert that the peer was sent, -1 for none
  * @cipher: GnuTLS's number of the cipher, of a success
  * @tickets: session tickets that the server has sent, -1 where that was not found out
+ * @certified: the peer has shown a certificate, and it has been verified
  * @detail: follows the cause's sentence in the log, "" for none; bytes of the peer are escaped in it
  */
 struct outcome {
@@ -23,6 +24,7 @@ struct outcome {
 	int alert_sent;
 	unsigned int cipher;
 	int tickets;
+	bool certified;
 	char detail[OUTCOME_DETAIL_MAX];
 };
 

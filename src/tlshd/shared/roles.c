@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <linux/capability.h>
 #include <linux/tls.h>
@@ -144,7 +145,7 @@ const struct role role_broker = {
 
 /* ---- a worker: holds the bytes that came from the network, and no right of its own ---- */
 
-static const unsigned int worker_capabilities[] = {ROLE_END};
+static const unsigned int worker_capabilities[] = {ROLE_END}; /* and a signer's */
 
 static const struct role_limit worker_limits[] = {
 	/* one for each job, and those it is born with */
@@ -212,4 +213,106 @@ const struct role role_worker = {
 	.capabilities = worker_capabilities,
 	.limits = worker_limits,
 	.may = worker_may,
+};
+
+/* ---- the signer: holds private keys, and reads what its customers and the broker send ---- */
+
+static const struct role_limit signer_limits[] = {
+	{RLIMIT_NOFILE, 1024, "RLIMIT_NOFILE", true}, /* one for each worker, in two generations */
+	{RLIMIT_CORE, 0, "RLIMIT_CORE", true}, /* it would have keys in it */
+	{RLIMIT_RTPRIO, 0, "RLIMIT_RTPRIO", true}, /* the broker goes first */
+	{RLIMIT_NPROC, 0, "RLIMIT_NPROC", false},     {RLIMIT_FSIZE, 0, "RLIMIT_FSIZE", false}, {0},
+};
+
+static const struct role_call signer_may[] = {
+	/* the broker and the workers */
+	{"recvmsg"},
+	{"sendmsg"},
+	{"close"},
+	/* the loop */
+	{"epoll_ctl"},
+	{"epoll_wait"},
+	{"epoll_pwait"},
+	{"epoll_pwait2"},
+	{"timerfd_create"},
+	{"timerfd_settime"},
+	{"read"},
+	/* time, where the vDSO cannot tell it, and chance */
+	{"clock_gettime"},
+	{"clock_getres"},
+	{"gettimeofday"},
+	{"time"},
+	{"getrandom"},
+	/* memory, none of it executable */
+	{"brk"},
+	{"mmap", NO_EXEC},
+	{"mprotect", NO_EXEC},
+	{"mremap"},
+	{"munmap"},
+	{"madvise"},
+	{"futex"},
+	/* the end, abort() included */
+	{"write", {{0, SCMP_CMP_EQ, STDERR_FILENO}}, 1},
+	{"writev", {{0, SCMP_CMP_EQ, STDERR_FILENO}}, 1},
+	{"rt_sigaction"},
+	{"rt_sigprocmask"},
+	{"rt_sigreturn"},
+	{"getpid"},
+	{"gettid"},
+	{"tgkill", {{0, SCMP_CMP_EQ, ROLE_SELF}}, 1},
+	{"restart_syscall"},
+	{"exit"},
+	{"exit_group"},
+	{0},
+};
+
+/* A token's module: SoftHSM looks at its files before each use, others ask a daemon (pcscd, p11-kit). */
+static const struct role_call tokens_may[] = {
+	{"open"},
+	{"openat"},
+	{"stat"},
+	{"lstat"},
+	{"fstat"},
+	{"newfstatat"},
+	{"statx"},
+	{"access"},
+	{"faccessat"},
+	{"faccessat2"},
+	{"getdents64"},
+	{"lseek"},
+	{"pread64"},
+	{"fcntl"},
+	{"flock"},
+	{"write"},
+	{"getuid"},
+	{"geteuid"},
+	{"getgid"},
+	{"getegid"},
+	{"socket", {{0, SCMP_CMP_EQ, AF_UNIX}}, 1},
+	{"connect"},
+	{"sendto"},
+	{"recvfrom"},
+	{"poll"},
+	{"ppoll"},
+	{"select"},
+	{"pselect6"},
+	{"nanosleep"},
+	{"clock_nanosleep"},
+	{0},
+};
+
+const struct role role_signer = {
+	.name = "tlshd-signer",
+	.capabilities = worker_capabilities,
+	.limits = signer_limits,
+	.may = signer_may,
+};
+
+const struct role role_signer_of_tokens = {
+	.name = "tlshd-signer",
+	.capabilities = worker_capabilities,
+	.limits = signer_limits,
+	.may = signer_may,
+	.may_too = tokens_may,
+	.files = true,
 };

@@ -42,6 +42,7 @@ struct role_limit {
  * @capabilities: those it keeps where it has them, up to ROLE_END
  * @limits: up to one without a name
  * @may: the only system calls it may use, up to one without a name; NULL: see @may_not
+ * @may_too: more of them; NULL for none
  * @may_not: those it may not, and all others it may; up to NULL
  * @files: may it open files, and use TCP ports that it binds or connects? Else Landlock forbids it.
  */
@@ -50,9 +51,13 @@ struct role {
 	const unsigned int *capabilities;
 	const struct role_limit *limits;
 	const struct role_call *may;
+	const struct role_call *may_too;
 	const char *const *may_not;
 	bool files;
 };
 
 extern const struct role role_broker;
 extern const struct role role_worker;
+extern const struct role role_signer;
+/* A token's module opens and locks files of its own, and asks a daemon over a socket. */
+extern const struct role role_signer_of_tokens;

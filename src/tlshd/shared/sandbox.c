@@ -177,6 +177,8 @@ void *sandbox_filter(const struct role *role, uint32_t arch)
 		return NULL;
 	for (const struct role_call *call = role->may; r >= 0 && call && call->name; call++)
 		r = allow(filter, call);
+	for (const struct role_call *call = role->may_too; r >= 0 && call && call->name; call++)
+		r = allow(filter, call);
 	for (const char *const *name = role->may_not; r >= 0 && name && *name; name++)
 		r = deny(filter, *name);
 	if (r < 0)

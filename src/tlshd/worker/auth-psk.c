@@ -299,6 +299,11 @@ static bool agreed(const struct auth *auth, gnutls_session_t tls)
 	       (kx == GNUTLS_KX_ECDHE_PSK || kx == GNUTLS_KX_DHE_PSK);
 }
 
+static const struct outcome *judged(const struct auth *auth)
+{
+	return NULL; /* begin() has had all that is to be said */
+}
+
 static void free_psk(struct auth *auth)
 {
 	struct auth_psk *a = (struct auth_psk *)auth;
@@ -310,7 +315,7 @@ static void free_psk(struct auth *auth)
 
 struct auth *auth_psk_new(const struct auth_psk_params *params)
 {
-	static const struct auth_kind psk = {begin, prepare, agreed, free_psk};
+	static const struct auth_kind psk = {begin, prepare, agreed, judged, free_psk};
 	struct auth_psk *a = g_new0(struct auth_psk, 1);
 
 	a->auth.kind = &psk;

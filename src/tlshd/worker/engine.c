@@ -4,16 +4,23 @@
 
 #include <string.h>
 
+#include "tlshd/worker/auth-x509.h"
+
 int engine_init(struct engine *e, bool sha384_compat, char **why)
 {
 	int r;
 
 	memset(e, 0, sizeof(*e));
+	e->x509.desk = -1;
 	r = policy_init(&e->policy, why);
 	if (r < 0)
 		return r;
 	r = auth_psk_shared_init(&e->psk, &e->policy, sha384_compat);
-	if (r < 0) {
+	if (r == 0)
+		r = x509_init(&e->x509);
+	if (r == 0) {
+		auth_x509_attach(&e->x509);
+	} else {
 		*why = g_strdup("GnuTLS has no memory for its credentials");
 		engine_clear(e);
 	}
@@ -24,4 +31,5 @@ void engine_clear(struct engine *e)
 {
 	policy_clear(&e->policy);
 	auth_psk_shared_clear(&e->psk);
+	x509_clear(&e->x509);
 }

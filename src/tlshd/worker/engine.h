@@ -2,8 +2,9 @@
 /* What all sessions of a process share, built once at its start. */
 #pragma once
 
-#include "tlshd/worker/auth-psk.h"
 #include "common/policy.h"
+#include "tlshd/worker/auth-psk.h"
+#include "tlshd/worker/x509.h"
 
 /**
  * struct engine - what all sessions of a process share. It stays where it is, for it points into itself.
@@ -11,6 +12,7 @@
 struct engine {
 	struct policy policy;
 	struct auth_psk_shared psk;
+	struct x509 x509; /* to be filled by x509_take() */
 };
 
 /**

@@ -219,6 +219,7 @@ static int fail_on_error(struct session *s, int err)
 	/* A server has seen to that in collect(). */
 	enum cause plain = s->transport.records == 1 ? plain_cause(s->transport.header)
 						     : CAUSE_SUCCESS;
+	const struct outcome *judged = s->params.auth->kind->judged(s->params.auth);
 
 	if (received >= 0) {
 		g_autofree char *name = outcome_alert_name(received);
@@ -228,6 +229,10 @@ static int fail_on_error(struct session *s, int err)
 	}
 	if (s->transport.cause != CAUSE_SUCCESS)
 		return fail_on_transport(s);
+	if (judged && judged->cause != CAUSE_SUCCESS) {
+		outcome_set(&s->outcome, judged->cause, "%s", judged->detail);
+		return fail(s);
+	}
 	if (plain != CAUSE_SUCCESS) {
 		v.cause = plain;
 		v.alert = cause_info(plain)->alert;
@@ -302,6 +307,15 @@ static void await_tickets(struct session *s)
 	s->state = TICKETS;
 }
 
+static void note_peer(struct session *s)
+{
+	const struct outcome *judged = s->params.auth->kind->judged(s->params.auth);
+
+	s->outcome.certified = judged != NULL;
+	if (judged)
+		outcome_set(&s->outcome, CAUSE_SUCCESS, "%s", judged->detail);
+}
+
 static int finish(struct session *s)
 {
 	int sent = transport_flush(&s->transport);
@@ -319,6 +333,7 @@ static int finish(struct session *s)
 	if (gnutls_record_check_pending(s->tls) > 0)
 		return fail_for(s, CAUSE_EARLY_DATA);
 	s->outcome.cipher = gnutls_cipher_get(s->tls);
+	note_peer(s);
 	if (log_level() >= 3) {
 		g_autofree char *suite = gnutls_session_get_desc(s->tls);
 

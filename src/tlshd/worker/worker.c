@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +18,11 @@
 #include "common/log.h"
 #include "tlshd/shared/deadlines.h"
 #include "tlshd/shared/ipc.h"
+#include "tlshd/shared/newborn.h"
 #include "tlshd/worker/ktls.h"
 #include "tlshd/shared/sandbox.h"
+#include "tlshd/worker/auth-x509.h"
 #include "tlshd/worker/session.h"
-
-/* GnuTLS prints keys from level 9 on. */
-#define GNUTLS_LOG_MAX 8
 
 /* This many jobs leave a heap worth giving back, once all are done. */
 #define TRIM_FROM 64
@@ -50,42 +48,6 @@ struct held {
 	struct deadline pause; /* in worker->pauses if its time is not 0 */
 	bool ran; /* the broker knows that it has run */
 };
-
-/* For the sinks of our log and of GnuTLS's, which have no argument of their own. */
-static int log_sock = -1;
-
-/* The broker never keeps us waiting long; if it is gone, so are we. */
-static void tell(int sock, const union ipc_message *m)
-{
-	if (ipc_send(sock, m, -1, true) < 0)
-		_exit(EXIT_FAILURE);
-}
-
-static void log_to_broker(int priority, const char *line)
-{
-	union ipc_message m;
-
-	memset(&m.log, 0, sizeof(m.log));
-	m.header.type = IPC_LOG;
-	m.log.priority = (uint32_t)priority;
-	g_strlcpy(m.log.line, line, sizeof(m.log.line));
-	tell(log_sock, &m);
-}
-
-static void log_of_gnutls(int level, const char *text)
-{
-	g_autofree char *line = g_strchomp(g_strdup(text));
-
-	log_line(LOG_DEBUG, "gnutls %d: %s", level, line);
-}
-
-/* GnuTLS's remarks on a peer, which it makes at any level; the handshake's own line has the cause. */
-static void audit_of_gnutls(gnutls_session_t tls, const char *text)
-{
-	g_autofree char *line = g_strchomp(g_strdup(text));
-
-	log_debug(1, "gnutls: %s", line);
-}
 
 static void end_pause(struct held *h)
 {
@@ -119,8 +81,9 @@ static void finish(struct held *h, const struct outcome *o)
 	m.done.cipher = o->cipher;
 	m.done.alert_sent = o->alert_sent;
 	m.done.tickets = o->tickets;
+	m.done.certified = o->certified;
 	g_strlcpy(m.done.detail, o->detail, sizeof(m.done.detail));
-	tell(w->sock, &m); /* first, for the kernel's consumer waits */
+	newborn_tell(w->sock, &m); /* first, for the kernel's consumer waits */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
 	if (!g_hash_table_size(w->jobs) && w->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
@@ -199,7 +162,7 @@ static void step(struct held *h)
 		union ipc_message m = {.ran.header = {IPC_RAN, h->job}};
 
 		h->ran = true;
-		tell(h->worker->sock, &m);
+		newborn_tell(h->worker->sock, &m);
 	}
 }
 
@@ -213,7 +176,7 @@ static void lookup(void *ctx, const char *identity)
 	m.header.job = h->job;
 	g_strlcpy(m.lookup.identity, identity, sizeof(m.lookup.identity));
 	h->ran = true;
-	tell(h->worker->sock, &m);
+	newborn_tell(h->worker->sock, &m);
 }
 
 static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -241,18 +204,33 @@ static void on_deadline(void *owner)
 		finish(h, session_outcome(h->session));
 }
 
-static void take_job(struct worker *w, const struct ipc_job *job, int fd)
+static struct auth *new_auth(struct held *h, const struct ipc_job *job)
 {
-	struct held *h = g_new0(struct held, 1);
-	struct auth_psk_params auth = {
-		.shared = &w->engine.psk,
-		.job = job->header.job,
+	struct engine *e = &h->worker->engine;
+	struct auth_psk_params psk = {
+		.shared = &e->psk,
+		.job = h->job,
 		.side = job->side,
 		.identity = job->identity,
 		.psk = &job->psk,
 		.lookup = lookup,
 		.ctx = h,
 	};
+	struct auth_x509_params x509 = {
+		.x509 = &e->x509,
+		.policy = &e->policy,
+		.job = h->job,
+		.side = job->side,
+		.auth = job->auth,
+		.peername = job->peername,
+	};
+
+	return job->auth == HANDSHAKE_PSK ? auth_psk_new(&psk) : auth_x509_new(&x509);
+}
+
+static void take_job(struct worker *w, const struct ipc_job *job, int fd)
+{
+	struct held *h = g_new0(struct held, 1);
 	struct session_params params = {
 		.engine = &w->engine,
 		.job = job->header.job,
@@ -278,7 +256,7 @@ static void take_job(struct worker *w, const struct ipc_job *job, int fd)
 		on_deadline(h);
 		return;
 	}
-	params.auth = auth_psk_new(&auth);
+	params.auth = new_auth(h, job);
 	h->session = session_new(&params);
 	step(h);
 }
@@ -326,65 +304,36 @@ static int on_broker(sd_event_source *source, int sock, uint32_t events, void *u
 	return 0;
 }
 
-/* Of another build than the broker: say so, for it knows what to do, and end. */
-static noreturn void end_as_stranger(int sock, const char *broker)
+/* Before the door is shut: what needs files or much time is done now. */
+static int take_credentials(struct worker *w, uint32_t n)
 {
-	union ipc_message m = {.born.header = {IPC_BORN, 0}};
+	for (uint32_t i = 0; i < n; i++) {
+		struct ipc_credential c;
+		int fd;
+		int r = newborn_credential(w->sock, &c, &fd);
 
-	log_debug(1, "the broker is of the build %s, this worker of %s", broker,
-		  version_of_build());
-	g_strlcpy(m.born.version, version_of_build(), sizeof(m.born.version));
-	tell(sock, &m);
-	_exit(EXIT_SUCCESS);
-}
-
-/* Waits for the first message. Return: 0 with @birth filled, or a negative errno. */
-static int await_birth(int sock, struct ipc_birth *birth)
-{
-	struct pollfd wait = {.fd = sock, .events = POLLIN};
-	const char *why = "";
-	union ipc_message m;
-	int r;
-
-	poll(&wait, 1, -1);
-	r = ipc_receive_birth(sock, &m, &why);
-	if (r == -ESTALE)
-		end_as_stranger(sock, m.birth.version);
-	if (r == -EBADMSG)
-		log_error("the broker sent %s", why);
-	*birth = m.birth;
-	return r;
-}
-
-static void set_log_levels(const struct ipc_birth *birth)
-{
-	uint32_t tls_level = birth->tls_debug;
-
-	log_set_level((int)birth->loglevel);
-	if (birth->loglevel == 9 && tls_level < 4)
-		tls_level = 4;
-	gnutls_global_set_log_function(log_of_gnutls);
-	gnutls_global_set_audit_log_function(audit_of_gnutls);
-	gnutls_global_set_log_level((int)MIN(tls_level, (uint32_t)GNUTLS_LOG_MAX));
+		if (r < 0)
+			return r;
+		x509_take(&w->engine.x509, &c, fd);
+	}
+	return 0;
 }
 
 static void run(int sock)
 {
-	union ipc_message born = {.born.header = {IPC_BORN, 0}};
 	struct worker w = {.sock = sock};
 	g_autofree char *why = NULL;
 	struct ipc_birth birth;
 	sd_id128_t boot;
 
-	log_sock = sock;
-	log_set_sink(log_to_broker);
-	if (await_birth(sock, &birth) < 0)
+	if (newborn_meet(sock, &birth) < 0)
 		return;
-	set_log_levels(&birth);
 	if (engine_init(&w.engine, birth.sha384_compat, &why) < 0) {
 		log_error("no handshake is possible: %s", why);
 		return;
 	}
+	if (take_credentials(&w, birth.credentials) < 0)
+		return;
 	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, held_free);
 	if (sd_event_new(&w.event) < 0 ||
 	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0 ||
@@ -395,10 +344,9 @@ static void run(int sock)
 	}
 	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
 	sd_id128_get_boot(&boot);
-	g_strlcpy(born.born.version, version_of_build(), sizeof(born.born.version));
 	if (sandbox_enter(&role_worker) < 0)
 		return;
-	tell(sock, &born);
+	newborn_say_born(sock);
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
 	deadlines_clear(&w.pauses);
@@ -419,16 +367,5 @@ noreturn void worker_main(int sock, uid_t uid, gid_t gid)
 
 noreturn void worker_main_started(void)
 {
-	struct pollfd wait = {.fd = STDIN_FILENO, .events = POLLIN};
-	union ipc_message m;
-	const char *why;
-	int sock, r;
-
-	poll(&wait, 1, -1);
-	r = ipc_receive(STDIN_FILENO, IPC_WORKER, &m, &sock, &why);
-	if (r < 0 || m.header.type != IPC_RING || sock < 0) {
-		log_error("a worker is started by systemd, for a broker; see tlshd-worker.socket");
-		_exit(EXIT_FAILURE);
-	}
-	worker_main(sock, getuid(), getgid());
+	worker_main(newborn_answer_ring("a worker"), getuid(), getgid());
 }

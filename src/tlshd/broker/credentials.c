@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The certificates, keys and lists that are configured: read, watched, and given out in sets. */
+#include "tlshd/broker/credentials.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tlshd/broker/signing.h"
+#include "tlshd/shared/memfile.h"
+
+/* A CRL with a million entries has some 40 MB. */
+#define FILE_MAX ((size_t)64 * 1024 * 1024)
+/* A signer that has gone is started again, but not without end. */
+#define RETRY_USEC G_USEC_PER_SEC
+
+/* Where the system's trust store may be: GnuTLS does not tell which of them it was built for. */
+static const char *const system_stores[] = {
+	"/etc/ssl/certs/ca-certificates.crt",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/pki/ca-trust/source",
+	"/etc/ssl/ca-bundle.pem",
+	"/etc/ssl/cert.pem",
+};
+
+/* How a file is told from its successor. */
+struct stamp {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+struct stamps {
+	struct stamp files[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
+	struct stamp system[G_N_ELEMENTS(system_stores)];
+};
+
+/* One of a set. */
+struct credential {
+	bool configured;
+	bool is_url;
+	int fd; /* -1 for none */
+	char *text; /* its path or URL */
+	struct outcome outcome; /* a success, or why it cannot be used */
+};
+
+struct credentials_set {
+	struct credentials *all;
+	unsigned int refs;
+	struct credential one[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
+	struct signing *signing; /* NULL where none could be started */
+	bool has_gone; /* it has ended */
+};
+
+struct credentials {
+	struct credentials_params params;
+	const config *settings;
+	struct credentials_set *current; /* NULL before the first */
+	struct credentials_set *loading;
+	struct stamps stamps; /* of what was loaded last, whether it was usable or not */
+	uint64_t retry_at; /* usec, monotonic: when a signer that is gone is started again */
+};
+
+static const char *const kind_names[CREDENTIAL_KINDS] = {
+	[CREDENTIAL_TRUST] = "x509.truststore",
+	[CREDENTIAL_CRL] = "x509.crl",
+	[CREDENTIAL_CERTIFICATE] = "x509.certificate",
+	[CREDENTIAL_KEY] = "x509.private_key",
+	[CREDENTIAL_PQ_CERTIFICATE] = "x509.pq.certificate",
+	[CREDENTIAL_PQ_KEY] = "x509.pq.private_key",
+};
+
+static const char *const owner_names[CREDENTIAL_OWNERS] = {"authenticate.client",
+							   "authenticate.server"};
+static const enum handshake_side sides[CREDENTIAL_OWNERS] = {HANDSHAKE_CLIENT, HANDSHAKE_SERVER};
+
+static uint64_t now(void)
+{
+	return (uint64_t)g_get_monotonic_time();
+}
+
+static bool is_key(size_t kind)
+{
+	return kind == CREDENTIAL_KEY || kind == CREDENTIAL_PQ_KEY;
+}
+
+/* ---- sets ---- */
+
+struct credentials_set *credentials_set_ref(struct credentials_set *set)
+{
+	if (set)
+		set->refs++;
+	return set;
+}
+
+static void close_content(struct credential *one)
+{
+	if (one->fd >= 0)
+		close(one->fd);
+	one->fd = -1;
+}
+
+void credentials_set_unref(struct credentials_set *set)
+{
+	if (!set || --set->refs)
+		return;
+	signing_free(set->signing);
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			close_content(&set->one[owner][kind]);
+			g_free(set->one[owner][kind].text);
+		}
+	g_free(set);
+}
+
+static bool is_usable(const struct credential *one)
+{
+	return one->configured && one->outcome.cause == CAUSE_SUCCESS;
+}
+
+static bool has_key_of(const struct credentials_set *set, size_t owner)
+{
+	return is_usable(&set->one[owner][CREDENTIAL_KEY]) ||
+	       is_usable(&set->one[owner][CREDENTIAL_PQ_KEY]);
+}
+
+static bool has_keys(const struct credentials_set *set)
+{
+	return has_key_of(set, 0) || has_key_of(set, 1);
+}
+
+/* A file that is gone has been taken away; but one that makes no sense may be half-written. */
+static bool is_in_transit(const struct credentials_set *set)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			enum cause cause = set->one[owner][kind].outcome.cause;
+
+			if (cause == CAUSE_CREDENTIAL_MALFORMED || cause == CAUSE_KEY_MISFIT)
+				return true;
+		}
+	return false;
+}
+
+static void describe(const struct credential *one, size_t owner, size_t kind,
+		     struct birth_credential *out)
+{
+	struct ipc_credential *m = &out->message;
+
+	memset(m, 0, sizeof(*m));
+	m->header.type = IPC_CREDENTIAL;
+	m->side = sides[owner];
+	m->kind = (uint32_t)kind;
+	m->cause = one->outcome.cause;
+	g_strlcpy(m->text, one->outcome.cause == CAUSE_SUCCESS ? one->text : one->outcome.detail,
+		  sizeof(m->text));
+	out->fd = one->fd;
+}
+
+size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
+			    struct birth_credential out[CREDENTIALS_OF_WORKER], int *desk)
+{
+	size_t n = 0;
+
+	*desk = -1;
+	if (!set)
+		return 0;
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
+			if (set->one[owner][kind].configured) {
+				describe(&set->one[owner][kind], owner, kind, &out[n]);
+				if (is_key(kind))
+					out[n].fd = -1;
+				n++;
+			}
+	if (set->signing && has_keys(set))
+		*desk = signing_desk(set->signing, worker);
+	if (*desk >= 0) {
+		memset(&out[n].message, 0, sizeof(out[n].message));
+		out[n].message.header.type = IPC_CREDENTIAL;
+		out[n].message.side = HANDSHAKE_CLIENT;
+		out[n].message.kind = IPC_KIND_DESK;
+		out[n++].fd = *desk;
+	}
+	return n;
+}
+
+int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t job,
+			  enum handshake_side side, uint64_t deadline_usec)
+{
+	if (!set || !has_key_of(set, credential_owner(side)))
+		return 0;
+	return set->signing ? signing_grant(set->signing, worker, job, side, deadline_usec)
+			    : -EPIPE;
+}
+
+/* ---- files ---- */
+
+/* Of no file, all zeros. */
+static struct stamp stamp_of(const char *path)
+{
+	struct stat st;
+	struct stamp stamp;
+
+	memset(&stamp, 0, sizeof(stamp));
+	if (stat(path, &st) < 0)
+		return stamp;
+	stamp.device = st.st_dev;
+	stamp.inode = st.st_ino;
+	stamp.size = st.st_size;
+	stamp.modified = st.st_mtim;
+	stamp.changed = st.st_ctim;
+	return stamp;
+}
+
+static bool is_url(const char *text)
+{
+	g_autofree char *scheme = g_uri_parse_scheme(text);
+
+	return scheme != NULL;
+}
+
+static void take_stamps(const struct credentials *c, struct stamps *stamps)
+{
+	bool system = false;
+
+	memset(stamps, 0, sizeof(*stamps));
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			const char *path = c->settings->x509[owner][kind];
+
+			if (path && !is_url(path))
+				stamps->files[owner][kind] = stamp_of(path);
+			system |= kind == CREDENTIAL_TRUST && !path;
+		}
+	for (size_t i = 0; system && i < G_N_ELEMENTS(system_stores); i++)
+		stamps->system[i] = stamp_of(system_stores[i]);
+}
+
+/* What others may read or change is the administrator's to know; ktls-utils takes it all the same. */
+static void warn_of_mode(const char *path, size_t kind, const struct stat *st)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		log_warning("%s belongs to the user %u, who can replace it: chown root %s", path,
+			    (unsigned int)st->st_uid, path);
+	if (is_key(kind) && st->st_mode & (S_IRWXG | S_IRWXO))
+		log_warning("%s is a private key that others than its owner may use: chmod 600 %s",
+			    path, path);
+	else if (st->st_mode & (S_IWGRP | S_IWOTH))
+		log_warning("%s can be changed by others than its owner: chmod go-w %s", path,
+			    path);
+}
+
+static int open_regular(const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
+static int read_file(const char *path, size_t kind)
+{
+	struct stat st;
+	int fd = open_regular(path, &st);
+	int copy;
+
+	if (fd < 0)
+		return fd;
+	warn_of_mode(path, kind, &st);
+	copy = memfile_of_file(fd, FILE_MAX);
+	close(fd);
+	return copy;
+}
+
+/* Sets the place in @set to what @path has. */
+static void read_one(struct credential *one, const char *path, size_t kind)
+{
+	one->configured = true;
+	one->text = g_strdup(path);
+	one->is_url = is_url(path);
+	if (one->is_url && is_key(kind))
+		return;
+	one->fd = read_file(path, kind);
+	if (one->fd >= 0)
+		return;
+	if (one->fd == -ENOENT && kind == CREDENTIAL_CRL) {
+		/* As ktls-utils does, but not in silence. */
+		log_warning("%s does not exist: certificates are not checked for revocation; remove x509.crl, or put a list there",
+			    path);
+		one->configured = false;
+	} else {
+		outcome_set(&one->outcome, CAUSE_CREDENTIAL_UNREADABLE, "%s: %s", path,
+			    one->fd == -EINVAL ? "it is no regular file" : g_strerror(-one->fd));
+	}
+	one->fd = -1;
+}
+
+static struct credentials_set *read_set(struct credentials *c)
+{
+	struct credentials_set *set = g_new0(struct credentials_set, 1);
+
+	set->all = c;
+	set->refs = 1;
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			struct credential *one = &set->one[owner][kind];
+			const char *path = c->settings->x509[owner][kind];
+
+			one->fd = -1;
+			one->outcome = (struct outcome)OUTCOME_INIT;
+			if (path) {
+				read_one(one, path, kind);
+			} else if (kind ==
+				   CREDENTIAL_TRUST) { /* the system's, which the signer reads */
+				one->configured = true;
+				one->text = g_strdup("");
+			}
+		}
+	return set;
+}
+
+/* ---- loading ---- */
+
+static void log_problems(const struct credentials_set *set)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			const struct credential *one = &set->one[owner][kind];
+			const struct cause_info *info = cause_info(one->outcome.cause);
+			g_autofree char *detail = NULL;
+
+			if (!one->configured || is_usable(one))
+				continue;
+			detail = log_escape_line(one->outcome.detail);
+			log_error("%s in [%s]: %s: %s [%s]: %s", kind_names[kind],
+				  owner_names[owner], info->sentence, detail, info->id,
+				  info->remedy);
+		}
+}
+
+static void settle(struct credentials *c)
+{
+	c->loading = NULL;
+	c->params.settled(c->params.ctx);
+}
+
+static void adopt(struct credentials *c)
+{
+	struct credentials_set *old = c->current;
+
+	c->current = c->loading;
+	c->params.changed(c->params.ctx, c->current);
+	credentials_set_unref(old);
+	settle(c);
+}
+
+/* A file may be half-written, or a key replaced before its certificate: then the old ones still go. */
+static void judge(struct credentials *c)
+{
+	struct credentials_set *set = c->loading;
+
+	log_problems(set);
+	if (c->current && !c->current->has_gone && (set->has_gone || is_in_transit(set))) {
+		log_warning("the certificates and keys that were loaded before stay in use");
+		settle(c);
+		credentials_set_unref(set);
+		return;
+	}
+	adopt(c);
+}
+
+static void on_loaded(void *ctx, const struct ipc_loaded *what, int fd)
+{
+	struct credentials_set *set = ctx;
+	struct credential *one;
+
+	if (what->kind >= CREDENTIAL_KINDS) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	one = &set->one[credential_owner(what->side)][what->kind];
+	if (what->cause != CAUSE_SUCCESS)
+		outcome_set(&one->outcome, what->cause, "%s: %s", one->text, what->text);
+	if (fd >= 0 || is_key(what->kind))
+		close_content(one);
+	if (fd >= 0)
+		one->fd = fd;
+}
+
+static void on_born(void *ctx)
+{
+	struct credentials_set *set = ctx;
+
+	judge(set->all);
+}
+
+/* All keys of a set are out of reach, and what was to be loaded with them. */
+static void lose_all(struct credentials_set *set, const char *why)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
+			if (is_usable(&set->one[owner][kind]))
+				outcome_set(&set->one[owner][kind].outcome, CAUSE_SIGNER_GONE, "%s",
+					    why);
+}
+
+static void on_gone(void *ctx, const char *why)
+{
+	struct credentials_set *set = ctx;
+	struct credentials *c = set->all;
+
+	if (set == c->loading) {
+		log_error("the signer is lost before it has loaded anything: %s", why);
+		lose_all(set, why);
+		set->has_gone = true;
+		c->retry_at = now() + RETRY_USEC;
+		memset(&c->stamps, 0,
+		       sizeof(c->stamps)); /* what is on the disk has not been seen */
+		judge(c);
+	} else if (set == c->current && has_keys(set)) {
+		log_error("the signer is lost: %s; handshakes that need a signature fail until the next one is there",
+			  why);
+		set->has_gone = true;
+		c->retry_at = now() + RETRY_USEC;
+	}
+}
+
+static void on_refused(void *ctx, uint32_t worker)
+{
+	struct credentials_set *set = ctx;
+
+	set->all->params.refused(set->all->params.ctx, worker);
+}
+
+static void on_upgraded(void *ctx, const char *build)
+{
+	struct credentials_set *set = ctx;
+
+	set->all->params.upgraded(set->all->params.ctx, build);
+}
+
+static void begin_load(struct credentials *c)
+{
+	struct birth_credential credentials[CREDENTIAL_OWNERS * CREDENTIAL_KINDS];
+	struct signing_params params = {
+		.event = c->params.event,
+		.plan = c->params.plan,
+		.loglevel = c->settings->loglevel,
+		.tls_debug = c->settings->tls_debug,
+		.credentials = credentials,
+		.loaded = on_loaded,
+		.born = on_born,
+		.gone = on_gone,
+		.refused = on_refused,
+		.upgraded = on_upgraded,
+	};
+	int r;
+
+	take_stamps(c,
+		    &c->stamps); /* before they are read: what changes meanwhile is seen next time */
+	params.ctx = c->loading = read_set(c);
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
+			if (is_usable(&c->loading->one[owner][kind]))
+				describe(&c->loading->one[owner][kind], owner, kind,
+					 &credentials[params.n++]);
+	r = signing_new(&c->loading->signing, &params);
+	if (r < 0)
+		on_gone(c->loading, g_strerror(-r));
+}
+
+void credentials_configure(struct credentials *c, const config *settings)
+{
+	bool wanted = c->loading || c->current;
+
+	c->settings = settings;
+	if (c->loading) /* of files that may not be configured any more */
+		credentials_set_unref(g_steal_pointer(&c->loading));
+	if (wanted || config_has_credentials(settings))
+		begin_load(c);
+}
+
+int credentials_check(struct credentials *c)
+{
+	struct stamps stamps;
+
+	if (!c->loading) {
+		take_stamps(c, &stamps);
+		if (!c->current ||
+		    ((c->current->has_gone || memcmp(&stamps, &c->stamps, sizeof(stamps)) != 0) &&
+		     now() >= c->retry_at))
+			begin_load(c);
+	}
+	return c->loading ? -EAGAIN : 0;
+}
+
+struct credentials *credentials_new(const struct credentials_params *params)
+{
+	struct credentials *c = g_new0(struct credentials, 1);
+
+	c->params = *params;
+	return c;
+}
+
+void credentials_free(struct credentials *c)
+{
+	if (!c)
+		return;
+	credentials_set_unref(c->loading);
+	credentials_set_unref(c->current);
+	g_free(c);
+}

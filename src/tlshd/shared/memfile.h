@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Files in memory that nobody can change any more: how one process gives many bytes to another. */
+#pragma once
+
+#include <stddef.h>
+#include <gnutls/gnutls.h>
+
+/** memfile_of_bytes() - a sealed file with @len bytes. Return: its descriptor, or a negative errno. */
+int memfile_of_bytes(const void *bytes, size_t len);
+
+/**
+ * memfile_of_file() - a sealed copy of the regular file @fd, from its start.
+ * @max: bytes that it may have
+ *
+ * The bytes go from file to file in the kernel, and never through our own memory.
+ *
+ * Return: its descriptor; -EFBIG; another negative errno.
+ */
+int memfile_of_file(int fd, size_t max);
+
+/**
+ * memfile_map() - see the bytes of @fd, which may be closed after.
+ * @out: set on success, to be unmapped by memfile_unmap(); an empty file has no bytes
+ *
+ * Return: 0; -EPERM when the file is not sealed, so that its owner could cut it under us; another
+ * negative errno.
+ */
+int memfile_map(int fd, gnutls_datum_t *out);
+
+/** memfile_unmap() - nothing is done for one that is empty. */
+void memfile_unmap(gnutls_datum_t *map);
