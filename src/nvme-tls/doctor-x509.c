@@ -12,7 +12,16 @@
 #define WARN_DAYS 14
 
 static const char *const sections[] = {"authenticate.client", "authenticate.server"};
-static const char *const names[] = {"x509.certificate", "x509.pq.certificate", "x509.truststore"};
+/* A kind of file that the configuration can name. */
+enum kind { OWN, TRUSTED, REVOKED, PRIVATE };
+
+static const struct {
+	const char *name;
+	enum kind kind;
+} settings[] = {
+	{"x509.certificate", OWN}, {"x509.pq.certificate", OWN},  {"x509.truststore", TRUSTED},
+	{"x509.crl", REVOKED},	   {"x509.private_key", PRIVATE}, {"x509.pq.private_key", PRIVATE},
+};
 
 static time_t now(const struct doctor *d)
 {
@@ -45,11 +54,11 @@ static GKeyFile *read_config(const struct doctor *d)
 	return NULL;
 }
 
-/* A file of certificates that the configuration names. */
+/* A file that the configuration names. */
 struct file {
 	char *path;
 	char *setting; /* "[authenticate.server] x509.certificate" */
-	bool own; /* what we show to the peer, not what we trust */
+	enum kind kind;
 };
 
 static void file_free(struct file *f)
@@ -65,17 +74,18 @@ static GPtrArray *find_files(const struct doctor *d)
 	g_autoptr(GKeyFile) config = read_config(d);
 
 	for (size_t s = 0; config && s < G_N_ELEMENTS(sections); s++) {
-		for (size_t n = 0; n < G_N_ELEMENTS(names); n++) {
-			g_autofree char *path = g_key_file_get_string(config, sections[s], names[n],
-								      NULL);
+		for (size_t n = 0; n < G_N_ELEMENTS(settings); n++) {
+			g_autofree char *path = g_key_file_get_string(config, sections[s],
+								      settings[n].name, NULL);
 			struct file *f;
 
-			if (!path || !*g_strstrip(path))
+			/* What is in a token is no file. */
+			if (!path || !*g_strstrip(path) || g_str_has_prefix(path, "pkcs11:"))
 				continue;
 			f = g_new0(struct file, 1);
 			f->path = g_steal_pointer(&path);
-			f->setting = g_strdup_printf("[%s] %s", sections[s], names[n]);
-			f->own = strcmp(names[n], "x509.truststore") != 0;
+			f->setting = g_strdup_printf("[%s] %s", sections[s], settings[n].name);
+			f->kind = settings[n].kind;
 			g_ptr_array_add(files, f);
 		}
 	}
@@ -128,34 +138,50 @@ static bool check_certificate(struct doctor *d, const char *path, gnutls_x509_cr
 	return false;
 }
 
-static void check_file(struct doctor *d, const struct file *f)
+/* Return: the file's bytes, to be freed by g_free(); NULL after a finding. */
+static char *read_file(struct doctor *d, const struct file *f, gnutls_datum_t *bytes)
 {
-	g_autofree char *at = doctor_system_path(d->system, "%s", f->path), *text = NULL;
+	g_autofree char *at = doctor_system_path(d->system, "%s", f->path);
 	g_autoptr(GError) error = NULL;
-	gnutls_x509_crt_t *list = NULL;
-	unsigned int n = 0;
-	gnutls_datum_t pem;
+	char *text = NULL;
 	gsize len = 0;
-	bool good = true;
-	int r;
 
 	if (!g_file_get_contents(at, &text, &len, &error)) {
 		doctor_mend(doctor_fault(d, f->path, "%s: %s", f->setting, error->message),
 			    "put the file there, or correct %s, and systemctl reload tlshd",
 			    f->setting);
-		return;
+		return NULL;
 	}
-	pem = (gnutls_datum_t){(unsigned char *)text, (unsigned int)len};
+	*bytes = (gnutls_datum_t){(unsigned char *)text, (unsigned int)len};
+	return text;
+}
+
+static void tell_no_pem(struct doctor *d, const struct file *f, const char *what, int r)
+{
+	doctor_mend(doctor_fault(d, f->path, "%s: %s has no %s in PEM: %s", f->setting, f->path,
+				 what, gnutls_strerror(r)),
+		    "head -1 %s, to see what it is", f->path);
+}
+
+static void check_certificates(struct doctor *d, const struct file *f)
+{
+	gnutls_x509_crt_t *list = NULL;
+	gnutls_datum_t pem;
+	g_autofree char *text = read_file(d, f, &pem);
+	unsigned int n = 0;
+	bool good = true;
+	int r;
+
+	if (!text)
+		return;
 	r = gnutls_x509_crt_list_import2(&list, &n, &pem, GNUTLS_X509_FMT_PEM, 0);
 	if (r < 0) {
-		doctor_mend(doctor_fault(d, f->path, "%s: %s has no certificate in PEM: %s",
-					 f->setting, f->path, gnutls_strerror(r)),
-			    "openssl x509 -in %s, to see what it is", f->path);
+		tell_no_pem(d, f, "certificate", r);
 		return;
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		/* A bundle of authorities has expired ones at all times. */
-		if (f->own)
+		if (f->kind == OWN)
 			good &= check_certificate(d, f->path, list[i]);
 		gnutls_x509_crt_deinit(list[i]);
 	}
@@ -165,12 +191,78 @@ static void check_file(struct doctor *d, const struct file *f)
 			  f->path, n, n == 1 ? "" : "s");
 }
 
+/* With an old list GnuTLS refuses every certificate of its issuer. */
+static void check_crls(struct doctor *d, const struct file *f)
+{
+	gnutls_x509_crl_t *list = NULL;
+	gnutls_datum_t pem;
+	g_autofree char *text = read_file(d, f, &pem);
+	unsigned int n = 0;
+	bool good = true;
+	int r;
+
+	if (!text)
+		return;
+	r = gnutls_x509_crl_list_import2(&list, &n, &pem, GNUTLS_X509_FMT_PEM, 0);
+	if (r < 0) {
+		tell_no_pem(d, f, "revocation list", r);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		time_t next = gnutls_x509_crl_get_next_update(list[i]);
+		g_autofree char *when = date(next);
+
+		if (next != (time_t)-1 && now(d) >= next) {
+			doctor_mend(doctor_fault(d, f->path,
+						 "%s: the revocation list %s was to be renewed at %s: certificates of its issuer are refused",
+						 f->setting, f->path, when),
+				    "fetch the issuer's new list, put it there, and systemctl reload tlshd");
+			good = false;
+		}
+		gnutls_x509_crl_deinit(list[i]);
+	}
+	gnutls_free(list);
+	if (good)
+		doctor_ok(d, f->path, "%s: the revocation list %s is up to date", f->setting,
+			  f->path);
+}
+
+/* Who may read it; its bytes are none of our business. */
+static void check_private(struct doctor *d, const struct file *f)
+{
+	g_autofree char *at = doctor_system_path(d->system, "%s", f->path);
+	struct stat st;
+
+	if (stat(at, &st) < 0)
+		doctor_mend(doctor_fault(d, f->path, "%s: %s: %s", f->setting, f->path,
+					 g_strerror(errno)),
+			    "put the file there, or correct %s, and systemctl reload tlshd",
+			    f->setting);
+	else if (st.st_mode & S_IRWXO)
+		doctor_mend(doctor_fault(d, f->path, "%s: every user has access to %s", f->setting,
+					 f->path),
+			    "chmod o= %s, and have the certificate replaced if others were here",
+			    f->path);
+	else
+		doctor_ok(d, f->path, "%s: %s is there, and not for everybody", f->setting,
+			  f->path);
+}
+
 void doctor_x509_certificates(struct doctor *d)
 {
+	static void (*const check[])(struct doctor * d, const struct file *f) = {
+		[OWN] = check_certificates,
+		[TRUSTED] = check_certificates,
+		[REVOKED] = check_crls,
+		[PRIVATE] = check_private,
+	};
 	g_autoptr(GPtrArray) files = find_files(d);
 
-	for (guint i = 0; i < files->len; i++)
-		check_file(d, g_ptr_array_index(files, i));
+	for (guint i = 0; i < files->len; i++) {
+		const struct file *f = g_ptr_array_index(files, i);
+
+		check[f->kind](d, f);
+	}
 }
 
 /* A file cannot have been written later than now. Return: one that was, to be freed by g_free(). */

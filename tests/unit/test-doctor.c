@@ -874,6 +874,16 @@ static void udev_rule_is_judged(void **state)
 #define ISSUED INT64_C(1795625339)
 #define DAY INT64_C(86400)
 
+/* To be renewed after 30 days. */
+#define CRL                                                                  \
+	"-----BEGIN X509 CRL-----\n"                                         \
+	"MIGmME4CAQEwCgYIKoZIzj0EAwIwDzENMAsGA1UEAwwEdGVzdBcNMjYxMTI1MTcy\n" \
+	"NDAyWhcNMjYxMjI1MTcyNDAyWqAOMAwwCgYDVR0UBAMCAQEwCgYIKoZIzj0EAwID\n" \
+	"SAAwRQIhAMx/Dd3XgjMU6CRBCVK441cZ48sTcIHfeSM1fpIqblaUAiAsSDk7B9ny\n" \
+	"WHMLzbAq66HmXgcG3jf+mvAONaOwU2l9hQ==\n"                             \
+	"-----END X509 CRL-----\n"
+#define CRL_ISSUED INT64_C(1795627442)
+
 static bool clock_is_wrong(void)
 {
 	return false;
@@ -881,8 +891,7 @@ static bool clock_is_wrong(void)
 
 static void certificates_are_judged_by_their_dates(void **state)
 {
-	static const char conf[] =
-		"[authenticate.server]\nx509.certificate=/etc/tlshd/cert.pem\nx509.private_key=/k\n";
+	static const char conf[] = "[authenticate.server]\nx509.certificate=/etc/tlshd/cert.pem\n";
 	struct world *w = *state;
 
 	world_check(w, doctor_x509_certificates);
@@ -894,7 +903,7 @@ static void certificates_are_judged_by_their_dates(void **state)
 	world_finds(w, LEVEL_FAULT, "[authenticate.server] x509.certificate", "reload tlshd");
 	world_put(w, "/etc/tlshd/cert.pem", "no certificate\n");
 	world_check(w, doctor_x509_certificates);
-	world_finds(w, LEVEL_FAULT, "no certificate in PEM", "openssl x509");
+	world_finds(w, LEVEL_FAULT, "no certificate in PEM", "head -1");
 
 	world_put(w, "/etc/tlshd/cert.pem", CERTIFICATE);
 	w->system.now = ISSUED + DAY;
@@ -909,6 +918,33 @@ static void certificates_are_judged_by_their_dates(void **state)
 	w->system.now = ISSUED - DAY;
 	world_check(w, doctor_x509_certificates);
 	world_finds(w, LEVEL_FAULT, "the clock is wrong", "timedatectl");
+}
+
+static void old_revocation_list_and_open_private_key_are_named(void **state)
+{
+	struct world *w = *state;
+	g_autofree char *key = g_strconcat(w->root, "/etc/tlshd/key.pem", NULL);
+
+	world_put(w, SYSCONFDIR "/tlshd.conf",
+		  "[authenticate.client]\nx509.crl=/etc/tlshd/crl.pem\nx509.certificate=pkcs11:object=nfs\n"
+		  "[authenticate.server]\nx509.private_key=/etc/tlshd/key.pem\n");
+	world_put(w, "/etc/tlshd/crl.pem", CRL);
+	world_check(w, doctor_x509_certificates);
+	world_finds(w, LEVEL_FAULT, "[authenticate.server] x509.private_key: /etc/tlshd/key.pem",
+		    "put the file there");
+	world_put(w, "/etc/tlshd/key.pem", "secret\n");
+	w->system.now = CRL_ISSUED + DAY;
+	world_check(w, doctor_x509_certificates);
+	world_is_fine(w);
+	assert_int_equal(chmod(key, 0644), 0);
+	world_check(w, doctor_x509_certificates);
+	world_finds(w, LEVEL_FAULT, "every user has access to /etc/tlshd/key.pem", "chmod o=");
+	w->system.now = CRL_ISSUED + 31 * DAY;
+	world_check(w, doctor_x509_certificates);
+	world_finds(w, LEVEL_FAULT, "was to be renewed at", "the issuer's new list");
+	world_put(w, "/etc/tlshd/crl.pem", CERTIFICATE);
+	world_check(w, doctor_x509_certificates);
+	world_finds(w, LEVEL_FAULT, "no revocation list in PEM", "head -1");
 }
 
 static void clock_is_judged_where_there_are_certificates(void **state)
@@ -979,6 +1015,7 @@ int main(void)
 		CASE(units_of_the_boot_are_judged),
 		CASE(udev_rule_is_judged),
 		CASE(certificates_are_judged_by_their_dates),
+		CASE(old_revocation_list_and_open_private_key_are_named),
 		CASE(clock_is_judged_where_there_are_certificates),
 	};
 
