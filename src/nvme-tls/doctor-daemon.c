@@ -255,18 +255,15 @@ void doctor_daemon_restarts(struct doctor *d)
 void doctor_daemon_configuration(struct doctor *d)
 {
 	const doctor_process *broker = our_broker(d);
-	g_autofree char *program = broker ? doctor_system_path(d->system, "/proc/%d/exe",
-							       broker->pid)
-					  : g_strdup("tlshd");
 	g_autofree char *version = NULL, *out = NULL, *option = NULL;
 	g_auto(GStrv) lines = NULL;
 	int r;
 
-	if (!broker && (doctor_system_run(d->system, &version, program, "--version", NULL) != 0 ||
-			!strstr(version, "in place of")))
+	if (doctor_system_run(d->system, &version, "tlshd", "--version", NULL) != 0 ||
+	    !strstr(version, "in place of"))
 		return; /* ktls-utils' daemon has no such option */
 	option = g_strconcat("--config=", broker ? broker->config : NULL, NULL);
-	r = doctor_system_run(d->system, &out, program, "--check-config",
+	r = doctor_system_run(d->system, &out, "tlshd", "--check-config",
 			      broker && broker->config ? option : NULL, NULL);
 	if (r < 0)
 		return;

@@ -10,8 +10,11 @@
 #include <sys/timex.h>
 #include <sys/wait.h>
 
-/* What --version of our daemon says beside its own name, and that of ktls-utils does not. */
+/* What --version of our daemon says, and so its program has in it, and that of ktls-utils has not. */
 #define OURS "in place of ktls-utils"
+/* A program is read so far for it: ours has 1 MB, and 20 with a sanitizer. */
+#define PROGRAM_MAX (64 * 1024 * 1024)
+#define PIECE (64 * 1024)
 
 /* What a worker calls itself when it gives up its rights. */
 #define WORKER_NAME "tlshd-worker"
@@ -210,7 +213,6 @@ bool doctor_system_unit(const struct doctor_system *s, const char *name, struct 
 
 void doctor_process_free(doctor_process *p)
 {
-	g_free(p->version);
 	g_free(p->config);
 	g_free(p->netns);
 	g_array_unref(p->sockets);
@@ -271,19 +273,39 @@ static void read_sockets(const struct doctor_system *s, doctor_process *p)
 	}
 }
 
-/* The file that runs is asked, not the one that is installed: an upgrade may have replaced that. */
-static void ask_version(const struct doctor_system *s, doctor_process *p)
+/* Reads and does not map: a file that is cut short meanwhile would end us. */
+static bool has_text(FILE *file, const char *text)
 {
-	g_autofree char *program = doctor_system_path(s, "/proc/%d/exe", p->pid);
-	char *end;
+	size_t len = strlen(text), kept = 0, got, end;
+	g_autofree char *piece = g_malloc(len + PIECE);
 
-	if (!p->root || p->worker)
-		return;
-	doctor_system_run(s, &p->version, program, "--version", NULL);
-	end = p->version ? strchr(p->version, '\n') : NULL;
-	if (end)
-		*end = '\0';
-	p->ours = p->version && strstr(p->version, OURS);
+	for (size_t total = 0; total < PROGRAM_MAX; total += got) {
+		got = fread(piece + kept, 1, PIECE, file);
+		if (got == 0)
+			return false;
+		if (memmem(piece, kept + got, text, len))
+			return true;
+		/* The text may begin at the end of a piece. */
+		end = kept + got;
+		kept = MIN(end, len);
+		memmove(piece, piece + end - kept, kept);
+	}
+	return false;
+}
+
+/*
+ * The file that runs is read, for an upgrade may have replaced the one that is installed. It is never
+ * started to ask for its version: the process may be that of a container, and its file anything.
+ */
+static bool is_ours(const struct doctor_system *s, pid_t pid)
+{
+	g_autofree char *path = doctor_system_path(s, "/proc/%d/exe", pid);
+	FILE *program = fopen(path, "re");
+	bool ours = program && has_text(program, OURS);
+
+	if (program)
+		fclose(program);
+	return ours;
 }
 
 static doctor_process *read_process(const struct doctor_system *s, pid_t pid, int *parent)
@@ -334,9 +356,10 @@ GPtrArray *doctor_system_daemons(const struct doctor_system *s)
 		doctor_process *p = g_ptr_array_index(all, i);
 
 		p->worker |= is_daemon(all, g_array_index(parents, int, i));
-		if (!p->worker)
-			read_sockets(s, p);
-		ask_version(s, p);
+		if (p->worker)
+			continue;
+		read_sockets(s, p);
+		p->ours = p->root && is_ours(s, p->pid);
 	}
 	return all;
 }

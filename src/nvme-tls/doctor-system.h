@@ -109,7 +109,6 @@ bool doctor_system_unit(const struct doctor_system *s, const char *name, struct 
  * @root: it runs as root, as a broker does
  * @worker: it is a worker, or the child of another tlshd
  * @ours: its program is this tlshd, not the one of ktls-utils
- * @version: what its program says of itself, one line
  * @config: the file of --config, NULL for the default ones
  * @netns: its network namespace, as /proc/PID/ns/net has it; NULL when that cannot be read
  * @sockets: inodes of its sockets, unsigned long
@@ -119,7 +118,6 @@ typedef struct doctor_process {
 	bool root;
 	bool worker;
 	bool ours;
-	char *version;
 	char *config;
 	char *netns;
 	GArray *sockets;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nvme-tls doctor as a program, on machines made up of files and on keyrings of its own: what each case promises is its name.
 # Usage: test-doctor-tool.sh NVME-TLS [CASE...]; prints TAP.
+test=$(realpath "$0")
 # shellcheck source=tests/unit/key-tool.sh
 . "$(dirname "$0")/key-tool.sh"
 
@@ -129,6 +130,16 @@ case_completion_knows_checks_and_options() {
 	same "checks" "port-tls port-plain-text" "$(xargs <words)"
 	"$tool" complete doctor --conn | cut -f1 >words
 	same "option" --connect= "$(cat words)"
+}
+
+case_manual_has_every_check() {
+	local check manual
+	manual=$(dirname "$test")/../../man/nvme-tls.8
+	"$tool" complete doctor '' | cut -f1 >checks
+	[[ $(wc -l <checks) -gt 20 ]] || fail "completion has no checks"
+	while read -r check; do
+		grep -qE "^\.It Cm (.* , )?$check( ,|$)" "$manual" || fail "the manual does not have $check"
+	done <checks
 }
 
 run_cases "$@"

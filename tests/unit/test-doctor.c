@@ -202,6 +202,23 @@ static void daemon_is_known_by_its_socket_not_by_its_port(void **state)
 	world_finds(w, LEVEL_OK, "process 100", NULL);
 }
 
+/* The word that tells it from the other one can be anywhere in its file. */
+static void our_program_is_known_wherever_its_word_is(void **state)
+{
+	struct world *w = *state;
+
+	put_process(w, 100, OURS, "net:[1]");
+	put_group(w, (const int[]){100, 0});
+	for (size_t at = 64 * 1024 - 30; at < 64 * 1024 + 30; at++) {
+		g_autofree char *blanks = g_strnfill(at, ' ');
+		g_autofree char *text = g_strconcat(blanks, OURS, NULL);
+
+		world_put(w, "/proc/100/exe", text);
+		world_check(w, doctor_daemon_serves);
+		world_is_fine(w);
+	}
+}
+
 static void no_daemon_is_named_with_what_systemd_says(void **state)
 {
 	static const struct {
@@ -343,13 +360,13 @@ static void configuration_faults_are_those_of_check_config(void **state)
 	put_group(w, (const int[]){100, 0});
 	assert_true(g_file_set_contents(path, "tlshd\0-c\0/etc/other.conf",
 					sizeof("tlshd\0-c\0/etc/other.conf"), NULL));
-	world_program(w, "/proc/100/exe",
+	world_program(w, "/usr/sbin/tlshd",
 		      "case $1 in --version) echo '" OURS
 		      "';; *) echo \"$*: bad value\" >&2; exit 1;; esac");
 	world_check(w, doctor_daemon_configuration);
 	world_finds(w, LEVEL_WARNING, "--check-config --config=/etc/other.conf: bad value",
 		    "reload tlshd");
-	world_program(w, "/proc/100/exe",
+	world_program(w, "/usr/sbin/tlshd",
 		      "case $1 in --version) echo '" OURS "';; *) echo broken >&2; exit 78;; esac");
 	world_check(w, doctor_daemon_configuration);
 	world_finds(w, LEVEL_FAULT, "broken", "restart tlshd");
@@ -981,6 +998,7 @@ int main(void)
 		CASE(module_that_is_there_is_to_be_loaded),
 		CASE(our_daemon_serves),
 		CASE(daemon_is_known_by_its_socket_not_by_its_port),
+		CASE(our_program_is_known_wherever_its_word_is),
 		CASE(no_daemon_is_named_with_what_systemd_says),
 		CASE(socket_in_the_descriptor_store_serves_nobody),
 		CASE(daemon_of_ktls_utils_is_named_alone_and_beside_ours),
