@@ -231,7 +231,9 @@ static int fail_on_error(struct session *s, int err)
 		return fail_on_transport(s);
 	if (judged && judged->cause != CAUSE_SUCCESS) {
 		outcome_set(&s->outcome, judged->cause, "%s", judged->detail);
-		return fail(s);
+		fail(s);
+		transport_discard(&s->transport);
+		return -EPROTO;
 	}
 	if (plain != CAUSE_SUCCESS) {
 		v.cause = plain;

@@ -185,3 +185,12 @@ bool transport_alert(struct transport *t, int alert)
 		return false;
 	return transport_flush(t) == 0;
 }
+
+void transport_discard(struct transport *t)
+{
+	uint8_t bytes[4096];
+
+	for (size_t n = 0; n < TRANSPORT_BYTES_MAX / sizeof(bytes); n++)
+		if (recv(t->fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+			break;
+}

@@ -97,5 +97,13 @@ int transport_flush(struct transport *t);
  */
 bool transport_alert(struct transport *t, int alert);
 
+/**
+ * transport_discard() - drop what has come behind a message that was refused.
+ *
+ * The consumer's close() resets a connection in which bytes were left unread, and a peer that is reset
+ * may lose the alert.
+ */
+void transport_discard(struct transport *t);
+
 /** transport_in_record() - has the peer begun a record that is not whole yet? */
 bool transport_in_record(const struct transport *t);

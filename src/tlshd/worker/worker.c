@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -344,6 +345,8 @@ static void run(int sock)
 	}
 	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
 	sd_id128_get_boot(&boot);
+	/* libc reads the time zone's file before it puts the first time into words. */
+	tzset();
 	if (sandbox_enter(&role_worker) < 0)
 		return;
 	newborn_say_born(sock);
