@@ -22,6 +22,20 @@ make("other-ca", "ca")
 make("middle", "ca", "issuer=ca")
 make("server", "issuer=ca", "usage=server", *NAMES)
 make("client", "issuer=ca", "usage=client")
+make("chained", "issuer=middle", "usage=server", "chain", *NAMES)
+make("chained-client", "issuer=middle", "usage=client", "chain")
+make("expired", "issuer=ca", "from=-200000", "to=-100000", *NAMES)
+make("expired-client", "issuer=ca", "from=-200000", "to=-100000", "usage=client")
+make("future", "issuer=ca", "from=300000", *NAMES)
+make("named", "issuer=ca", "dns=another.test", "dns=*.third.test", "ip=10.0.0.1")
+make("stranger", "issuer=other-ca", *NAMES)
+make("stranger-client", "issuer=other-ca", "usage=client")
+make("client-as-server", "issuer=ca", "usage=client", *NAMES)
+make("weak", "issuer=ca", "key=rsa:512", *NAMES)
+make("sha1", "issuer=ca", "hash=sha1", *NAMES)
+make("clean", "issuer=ca", "crl=none")
+make("revoking", "issuer=ca", "crl=server,client")
+make("client2", "issuer=ca", "usage=client")
 
 def held(side, name=""):
     return "%s/held-%s%s" % (home.name, side, name)
@@ -35,15 +49,17 @@ def holds(side, name):
     put("%s/%s.key" % (certs, name), held(side, ".key"))
     put("%s/%s.pem" % (certs, name), held(side, ".pem"))
 
-def config(*lines):
+def config(*lines, crl=True):
     text = ""
     for side in "client", "server":
+        text += "" if not crl else "[authenticate.%s]\nx509.crl=%s\n" % (side, held(side, ".crl"))
         text += "[authenticate.%s]\nx509.truststore=%s\nx509.certificate=%s\nx509.private_key=%s\n" % (
             side, held(side, "-ca.pem"), held(side, ".pem"), held(side, ".key"))
     return text + "\n".join(lines) + "\n"
 
 for side in "client", "server":
     put(certs + "/ca.pem", held(side, "-ca.pem"))
+    put(certs + "/clean.crl", held(side, ".crl"))
     holds(side, side)
 keyring = Keyring()
 daemon = Daemon(sys.argv[1], home.name, keyring, config())
@@ -66,11 +82,12 @@ def logged(text):
     daemon.wait(lambda: any(text in line for line in daemon.log().splitlines()[mark:]), "no line has '%s'" % text)
 
 class Server:
-    """openssl s_server with this certificate."""
+    """openssl s_server with this certificate, for one client."""
     def __init__(self, name="server", *options):
         self.process = subprocess.Popen(
             ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-cert", "%s/%s.pem" % (certs, name),
-             "-cert_chain", "%s/%s.pem" % (certs, name), "-key", "%s/%s.key" % (certs, name), "-CAfile", certs + "/ca.pem", "-num_tickets", "0", *options],
+             "-cert_chain", "%s/%s.pem" % (certs, name), "-key", "%s/%s.key" % (certs, name), "-CAfile", certs + "/ca.pem", "-num_tickets", "0",
+             "-cipher", "DEFAULT@SECLEVEL=0", "-naccept", "1", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
             if line.startswith("ACCEPT"):
@@ -78,23 +95,46 @@ class Server:
                 break
 
     def end(self):
-        self.process.kill()
-        return self.process.communicate()[0]
+        """Return: what it has said."""
+        return self.process.communicate(timeout=kernel.PATIENCE)[0]
 
 def our_client(name="server", *options, auth=UNAUTH, peername="server.test"):
     """Return: the request, what the server said."""
     server = Server(name, *options)
     request = daemon.connect(server.port, auth=auth, peername=peername)
     request.outcome()
-    time.sleep(0)
     return request, server.end()
 
-def s_client(*options, cert=None):
+def refused(cause, *words, status=EACCES, alert=None, **how):
+    """Our client refuses the server. NFS gives up at once for this status."""
+    request, said = our_client(**how)
+    same("status", status, request.status)
+    logged("[%s]" % cause)
+    for word in words:
+        logged(word)
+    assert not alert or alert in said, "no '%s' in: %s" % (alert, said)
+    same("remote", 0, request.remote)
+
+def refuses_client(cause, cert, alert, *words):
+    """Our server refuses the client: with an alert, so that its kernel knows."""
+    request, said = s_client(cert=cert)
+    assert request.status, request.status
+    same("remote", 0, request.remote)
+    logged("[%s]" % cause)
+    for word in words:
+        logged(word)
+    assert alert in said, "no '%s' in: %s" % (alert, said)
+
+def start_s_client(*options, cert=None):
     shown = ["-cert", "%s/%s.pem" % (certs, cert), "-cert_chain", "%s/%s.pem" % (certs, cert), "-key", "%s/%s.key" % (certs, cert)] if cert else []
-    peer = subprocess.Popen(
+    return subprocess.Popen(
         ["openssl", "s_client", "-connect", "127.0.0.1:%d" % daemon.port, "-tls1_3", "-CAfile", certs + "/ca.pem",
          "-verify_return_error", "-no_ign_eof", *shown, *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+def s_client(*options, cert=None):
+    """Return: the request, what OpenSSL said."""
+    peer = start_s_client(*options, cert=cert)
     request = daemon.next_request()
     request.outcome()
     return request, peer.communicate(timeout=kernel.PATIENCE)[0]
@@ -125,6 +165,179 @@ def a_server_verifies_a_client():
     same("remote", -1, request.remote)
     logged('certificate of CN=client')
 
+def chains_are_verified_up_to_the_trusted_issuer():
+    same("status", 0, our_client("chained")[0].status)
+    request, _ = s_client(cert="chained-client")
+    same("status", 0, request.status)
+    same("remote", -1, request.remote)
+
+def our_own_chain_is_sent():
+    holds("server", "chained")
+    request, said = s_client()
+    same("status", 0, request.status)
+    assert "Verification: OK" in said, said
+    holds("server", "server")
+
+def each_kind_of_key_signs():
+    for kind in "rsa:2048", "rsa-pss:2048", "ed25519", "ed448", "ec:384", "ec:521", "mldsa65":
+        if make("other-key", "issuer=ca", "key=" + {"ec:384": "ec:%d" % (1 << 31 | 3), "ec:521": "ec:%d" % (1 << 31 | 4)}.get(kind, kind), *NAMES) == 77:
+            continue # not of this GnuTLS
+        holds("server", "other-key")
+        request, said = s_client()
+        same("status with " + kind, 0, request.status)
+        assert "Verification: OK" in said, said
+    holds("server", "server")
+
+def every_cipher_and_a_second_hello_lead_to_the_right_signature():
+    for options in ["-ciphersuites", "TLS_AES_256_GCM_SHA384"], ["-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"], ["-groups", "P-521"], \
+                   ["-groups", "P-521", "-ciphersuites", "TLS_AES_256_GCM_SHA384"]:
+        request, said = s_client(*options, cert="client")
+        same("status with %s" % options, 0, request.status)
+        assert "Verification: OK" in said, said
+
+def many_at_once_complete():
+    peers = [start_s_client(cert="client") for _ in range(20)]
+    requests = [daemon.next_request() for _ in peers]
+    same("statuses", {0}, {r.outcome() for r in requests})
+    same("remotes", {-1}, {r.remote for r in requests})
+    for peer in peers:
+        peer.communicate(timeout=kernel.PATIENCE)
+
+# --- what does not
+
+def an_expired_server_is_refused_and_its_date_is_named():
+    refused("certificate-expired", "ended 28 hours ago", "our clock says", name="expired", alert="certificate expired")
+
+def a_server_of_tomorrow_is_refused_and_the_clock_is_named():
+    refused("certificate-not-yet-valid", "begins in 3 days", name="future", alert="certificate expired")
+
+def a_server_of_another_name_is_refused_and_its_names_are_listed():
+    refused("wrong-name", "mounted as server.test", "another.test, *.third.test, 10.0.0.1", name="named", alert="bad certificate")
+    refused("wrong-name", "mounted as 127.0.0.2", peername="127.0.0.2")
+
+def a_server_of_an_unknown_issuer_is_refused_and_the_issuer_is_named():
+    refused("unknown-issuer", "CN=other-ca", name="stranger", alert="unknown ca")
+
+def a_certificate_for_another_purpose_is_refused():
+    refused("wrong-purpose", "1.3.6.1.5.5.7.3.2", name="client-as-server", alert="unsupported certificate")
+
+def a_weak_certificate_is_refused():
+    refused("weak-certificate", name="sha1", alert="bad certificate")
+
+def a_server_without_the_name_of_its_peer_is_refused():
+    refused("wrong-name", peername="")
+
+def a_revoked_server_is_refused_at_the_next_connection():
+    same("status", 0, our_client()[0].status)
+    put(certs + "/revoking.crl", held("client", ".crl"))
+    refused("certificate-revoked", "CN=server", alert="certificate revoked")
+    put(certs + "/clean.crl", held("client", ".crl"))
+    same("status", 0, our_client()[0].status)
+
+def bad_clients_are_refused_with_an_alert():
+    refuses_client("certificate-expired", "expired-client", "certificate expired")
+    refuses_client("unknown-issuer", "stranger-client", "unknown ca", "CN=other-ca")
+    refuses_client("wrong-purpose", "server", "unsupported certificate")
+    put(certs + "/revoking.crl", held("server", ".crl"))
+    refuses_client("certificate-revoked", "client", "certificate revoked")
+    request, _ = s_client(cert="client2")
+    same("status of one that is not revoked", 0, request.status)
+    put(certs + "/clean.crl", held("server", ".crl"))
+
+def a_mount_with_mtls_and_no_certificate_ends_at_once():
+    for suffix in ".pem", ".key":
+        os.rename(held("client", suffix), held("client", suffix + ".away"))
+    refused("credential-unreadable", auth=X509)
+    same("status of a mount with tls", 0, our_client()[0].status)
+    for suffix in ".pem", ".key":
+        os.rename(held("client", suffix + ".away"), held("client", suffix))
+    same("status", 0, our_client(auth=X509)[0].status)
+
+def a_server_without_a_certificate_refuses_with_an_alert():
+    for suffix in ".pem", ".key":
+        os.unlink(held("server", suffix))
+    request, said = s_client()
+    assert request.status
+    assert "alert" in said, said
+    logged("[credential-unreadable]")
+    holds("server", "server")
+    same("status", 0, s_client()[0].status)
+
+def what_the_peer_says_of_our_certificate_is_in_the_log():
+    holds("client", "stranger-client")
+    request, _ = our_client("server", "-Verify", "1", "-verify_return_error", auth=X509)
+    same("status", EACCES, request.status)
+    logged("[peer-knows-no-issuer]")
+    holds("client", "client")
+
+def tls_1_2_is_no_way_round():
+    peer = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % daemon.port, "-tls1_2"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert daemon.next_request().outcome()
+    assert "protocol version" in peer.stdout, peer.stdout
+    logged("[no-tls13]")
+
+# --- credentials that change
+
+def a_certificate_that_is_replaced_is_shown_to_the_next_peer():
+    make("renewed", "issuer=ca", "usage=server", *NAMES)
+    assert "CN = server" in s_client()[1]
+    holds("server", "renewed")
+    assert "CN = renewed" in s_client()[1]
+    holds("server", "server")
+
+def half_of_a_certificate_changes_nothing():
+    whole = open(held("server", ".pem")).read()
+    for n in len(whole) // 2, 0, len(whole) - 30:
+        with open(held("server", ".pem"), "w") as file:
+            file.write(whole[:n])
+        same("status with %d bytes" % n, 0, s_client()[0].status)
+    logged("stay in use")
+    put(certs + "/server.pem", held("server", ".pem"))
+    same("status", 0, s_client()[0].status)
+
+def a_key_that_is_replaced_first_waits_for_its_certificate():
+    make("renewed", "issuer=ca", "usage=server", *NAMES)
+    put(certs + "/renewed.key", held("server", ".key"))
+    assert "CN = server" in s_client()[1]
+    logged("[key-misfit]")
+    put(certs + "/renewed.pem", held("server", ".pem"))
+    assert "CN = renewed" in s_client()[1]
+    holds("server", "server")
+    assert "CN = server" in s_client()[1]
+
+def signers():
+    return [p for p in daemon.workers() if open("/proc/%d/comm" % p).read() == "tlshd-signer\n"]
+
+def a_signer_that_dies_is_replaced():
+    same("signers", 1, len(signers()))
+    old = signers()[0]
+    os.kill(old, signal.SIGKILL)
+    logged("the signer is lost")
+    def served():
+        status = s_client()[0].status
+        return status == 0
+    daemon.wait(served, "no new signer signs")
+    assert signers() != [old]
+
+def without_keys_no_signer_runs():
+    with tempfile.TemporaryDirectory() as directory:
+        other = Daemon(sys.argv[1], directory, keyring, "[authenticate.client]\nx509.truststore=%s/ca.pem\n" % certs)
+        server = Server()
+        same("status", 0, other.connect(server.port, auth=UNAUTH, peername="server.test").outcome())
+        server.end()
+        names = [open("/proc/%d/comm" % p).read() for p in other.workers()]
+        same("processes", {"tlshd-worker\n"}, set(names))
+        same("exit code", 0, other.stop())
+
+def a_large_list_costs_a_handshake_nothing():
+    make("large", "issuer=ca", "crl=20000")
+    put(certs + "/large.crl", held("server", ".crl"))
+    same("status", 0, s_client(cert="client")[0].status)
+    request, _ = s_client(cert="client")
+    same("status", 0, request.status)
+    put(certs + "/clean.crl", held("server", ".crl"))
+
 def the_daemon_ends_cleanly():
     same("exit code", 0, daemon.stop())
     assert not daemon.lines("Sanitizer|runtime error"), daemon.tail()
@@ -135,5 +348,29 @@ sys.exit(run_cases([marked(case) for case in [
     a_client_shows_its_certificate,
     a_server_serves_a_client_without_a_certificate,
     a_server_verifies_a_client,
+    chains_are_verified_up_to_the_trusted_issuer,
+    our_own_chain_is_sent,
+    each_kind_of_key_signs,
+    every_cipher_and_a_second_hello_lead_to_the_right_signature,
+    many_at_once_complete,
+    an_expired_server_is_refused_and_its_date_is_named,
+    a_server_of_tomorrow_is_refused_and_the_clock_is_named,
+    a_server_of_another_name_is_refused_and_its_names_are_listed,
+    a_server_of_an_unknown_issuer_is_refused_and_the_issuer_is_named,
+    a_certificate_for_another_purpose_is_refused,
+    a_weak_certificate_is_refused,
+    a_server_without_the_name_of_its_peer_is_refused,
+    a_revoked_server_is_refused_at_the_next_connection,
+    bad_clients_are_refused_with_an_alert,
+    a_mount_with_mtls_and_no_certificate_ends_at_once,
+    a_server_without_a_certificate_refuses_with_an_alert,
+    what_the_peer_says_of_our_certificate_is_in_the_log,
+    tls_1_2_is_no_way_round,
+    a_certificate_that_is_replaced_is_shown_to_the_next_peer,
+    half_of_a_certificate_changes_nothing,
+    a_key_that_is_replaced_first_waits_for_its_certificate,
+    a_signer_that_dies_is_replaced,
+    without_keys_no_signer_runs,
+    a_large_list_costs_a_handshake_nothing,
     the_daemon_ends_cleanly,
 ]]))
