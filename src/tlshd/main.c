@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #include "common/log.h"
+#include "common/recording.h"
 #include "tlshd/broker/broker.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/shared/config.h"
@@ -177,6 +178,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		warn_of_arguments(argv[1]);
 	options.config_path = a.config_path;
+	options.recording_dir = RECORDING_DIR;
 	options.settings = config_load(a.config_path, &error);
 	if (!options.settings) {
 		log_error("%s", error->message);

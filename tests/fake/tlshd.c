@@ -4,6 +4,8 @@
  * over the upcall of this folder, as the user who starts it. Never installed.
  *
  *   fake-tlshd CONFIG
+ *
+ * Its recording is in the folder CONFIG.recording.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -24,8 +26,10 @@ int main(int argc, char **argv)
 					 .worker_gid = getgid() ? getgid() : NOBODY,
 					 .signer_uid = getuid() ? getuid() : NOBODY,
 					 .signer_gid = getgid() ? getgid() : NOBODY};
+	g_autofree char *dir = g_strconcat(argc > 1 ? argv[1] : "fake", ".recording", NULL);
 	g_autoptr(GError) error = NULL;
 
+	options.recording_dir = dir;
 	signal(SIGPIPE, SIG_IGN);
 	log_open(LOG_TARGET_STDERR, "tlshd");
 	options.settings = config_load(options.config_path, &error);

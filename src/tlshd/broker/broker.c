@@ -17,6 +17,7 @@
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
 #include "tlshd/broker/pool.h"
+#include "tlshd/broker/recorder.h"
 #include "tlshd/broker/rival.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
@@ -33,6 +34,7 @@ struct broker {
 	struct jobs *jobs;
 	struct intake *intake;
 	struct pool *pool;
+	struct recorder *recorder;
 	bool ready; /* said so: the first worker has been born */
 	bool stopping;
 	int result; /* what broker_run() returns after a stop */
@@ -177,6 +179,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	credentials_configure(b->credentials, fresh);
 	config_free(b->settings);
 	b->settings = fresh;
+	recorder_configured(b->recorder, b->settings->path);
 	log_info("configuration read again%s%s", fresh->path ? ": " : "",
 		 fresh->path ? fresh->path : "");
 	notify_reloaded(b);
@@ -244,11 +247,36 @@ static void notify_ready(struct broker *b)
 	sd_notify(0, "READY=1");
 }
 
+/* What is going on, for "nvme-tls status"; a memory copy, and only of what has changed. */
+static void record_gauges(struct broker *b)
+{
+	struct recording_gauges now;
+
+	if (!b->recorder)
+		return;
+	now.phase = b->stopping ? RECORDING_STOPPING
+		    : b->ready	? RECORDING_SERVING
+				: RECORDING_STARTING;
+	now.in_flight = jobs_count(b->jobs);
+	now.waiting = jobs_waiting(b->jobs)->length;
+	now.ready = jobs_ready_count(b->jobs);
+	now.pad = 0;
+	pool_gauge(b->pool, &now);
+	recorder_gauge(b->recorder, &now);
+	if (keys_changed(b->keys)) {
+		struct recording_keyring keyrings[RECORDING_KEYRINGS_MAX];
+
+		recorder_keyrings(b->recorder, keyrings,
+				  keys_gauge(b->keys, keyrings, G_N_ELEMENTS(keyrings)));
+	}
+}
+
 static void work_all(struct broker *b)
 {
 	while (work(b))
 		intake_look(b->intake);
 	notify_ready(b);
+	record_gauges(b);
 }
 
 /*
@@ -373,6 +401,13 @@ static int start(struct broker *b)
 		r = open_loop(b);
 	if (r >= 0)
 		r = open_rooms(b);
+	if (r >= 0 && b->options->recording_dir) /* the sandbox lets nobody make directories */
+		b->recorder = recorder_open(b->options->recording_dir, RECORDING_SLOTS,
+					    version_of_build());
+	if (b->recorder) {
+		jobs_record(b->jobs, b->recorder);
+		recorder_configured(b->recorder, b->settings->path);
+	}
 	if (r >= 0)
 		r = sandbox_enter(&role_broker); /* before the first worker, that all are born alike */
 	if (r < 0)
@@ -393,6 +428,7 @@ static void end(struct broker *b)
 	jobs_free(b->jobs);
 	pool_free(b->pool);
 	credentials_free(b->credentials);
+	recorder_close(b->recorder);
 	upcall_close(b->kernel);
 	sd_event_unref(b->event);
 	keys_close(b->keys);

@@ -11,6 +11,7 @@
  * struct broker_options - what main has found out.
  * @config_path: as given on the command line, NULL for the default places; for reloads
  * @settings: the configuration; the broker frees it
+ * @recording_dir: where its recording is, RECORDING_DIR but in tests
  * @fork_workers: workers and the signer are our children and become users of their own; else, where we
  *	may not change a process's user, systemd starts them
  * @worker_uid, @worker_gid, @signer_uid, @signer_gid: those users
@@ -18,6 +19,7 @@
 struct broker_options {
 	const char *config_path;
 	config *settings;
+	const char *recording_dir;
 	bool fork_workers;
 	uid_t worker_uid, signer_uid;
 	gid_t worker_gid, signer_gid;

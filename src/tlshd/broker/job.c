@@ -52,6 +52,7 @@ struct jobs {
 	struct tally *tally;
 	sd_event_source *tally_timer;
 	struct stats stats;
+	struct recorder *recorder;
 	void (*late)(void *ctx, struct job *j);
 	void *ctx;
 };
@@ -264,6 +265,39 @@ static void append_peer(GString *line, const struct job *j)
 		g_string_append(line, ", no certificate of the peer's");
 }
 
+static enum recording_side recorded_side(const struct job *j)
+{
+	return j->side == HANDSHAKE_CLIENT   ? RECORDING_CLIENT
+	       : j->side == HANDSHAKE_SERVER ? RECORDING_SERVER
+					     : RECORDING_UNKNOWN;
+}
+
+static void record(const struct job *j)
+{
+	const struct outcome *o = &j->outcome;
+	bool success = o->cause == CAUSE_SUCCESS;
+	const char *cipher = success ? gnutls_cipher_get_name(o->cipher) : NULL;
+	const char *group = success ? gnutls_group_get_name(o->group) : NULL;
+	uint64_t ended = now();
+	struct recording_entry e = {
+		.ended = (uint64_t)g_get_real_time(),
+		.ended_monotonic = ended,
+		.duration = ended - j->start,
+		.side = recorded_side(j),
+		.status = cause_status(o->cause, job_is_certified(j)),
+		.key = j->key,
+		.worker = j->worker_pid,
+		.alert = o->alert_sent,
+	};
+
+	e.family = peer_address(&j->peer, e.address, &e.port);
+	g_strlcpy(e.cipher, cipher ? cipher : "", sizeof(e.cipher));
+	g_strlcpy(e.group, group ? group : "", sizeof(e.group));
+	g_strlcpy(e.identity, j->identity ? j->identity : "", sizeof(e.identity));
+	g_strlcpy(e.detail, o->detail, sizeof(e.detail));
+	recorder_add(j->all->recorder, &e, o->cause);
+}
+
 /* The one line of a handshake. */
 static void log_outcome(struct job *j)
 {
@@ -273,6 +307,7 @@ static void log_outcome(struct job *j)
 	g_autofree char *peer = NULL;
 	const char *rival;
 
+	record(j);
 	if (failed && !has_line(j))
 		return;
 	peer = peer_text(&j->peer);
@@ -476,6 +511,11 @@ const GQueue *jobs_waiting(const struct jobs *js)
 struct job *jobs_find(const struct jobs *js, uint32_t id)
 {
 	return g_hash_table_lookup(js->all, GUINT_TO_POINTER(id));
+}
+
+void jobs_record(struct jobs *js, struct recorder *recorder)
+{
+	js->recorder = recorder;
 }
 
 void jobs_notify(struct jobs *js)

@@ -11,6 +11,7 @@
 #include "netlink/upcall.h"
 #include "tlshd/broker/acceptor.h"
 #include "tlshd/broker/peer.h"
+#include "tlshd/broker/recorder.h"
 #include "tlshd/shared/deadlines.h"
 #include "tlshd/shared/outcome.h"
 
@@ -43,6 +44,7 @@ struct pool_worker;
  * @key: found for it, 0 for none; set by intake and pool
  * @identity: a client's own, or the one that was looked up; owned; set by intake and pool
  * @worker: where it is, from JOB_HANDED on; the pool's
+ * @worker_pid: the process, also after the job's end; 0 before JOB_HANDED; the pool's
  * @start: usec, monotonic
  * @deadline: until when it must be over
  * @mark: the ACCEPT that brought it
@@ -61,6 +63,7 @@ struct job {
 	key_serial key;
 	char *identity;
 	struct pool_worker *worker;
+	pid_t worker_pid;
 	uint64_t start;
 	struct deadline deadline;
 	struct accept_mark mark;
@@ -84,6 +87,9 @@ struct jobs;
  */
 int jobs_new(struct jobs **out, sd_event *event, struct upcall *kernel,
 	     void (*late)(void *ctx, struct job *j), void *ctx);
+
+/** jobs_record() - from now on @recorder is told how each ends; borrowed, NULL for none. */
+void jobs_record(struct jobs *js, struct recorder *recorder);
 
 /** jobs_free() - end those that are left for CAUSE_STOPPING. NULL is fine. */
 void jobs_free(struct jobs *js);

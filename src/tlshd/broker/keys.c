@@ -32,6 +32,7 @@ struct keys {
 	GArray *own; /* serials of kernel_keyrings, as far as they exist */
 	GArray *configured; /* of struct named */
 	uint64_t looked_at; /* usec, monotonic */
+	bool changed; /* what is linked, since keys_gauge() */
 };
 
 /* Link into our session keyring, which is how we come to possess, and so to read, its keys. */
@@ -40,7 +41,7 @@ static void link_keyring(struct keys *k, key_serial keyring, const char *name)
 	int r = keyring_link_session(keyring);
 
 	if (r == 0)
-		g_hash_table_add(k->linked, GINT_TO_POINTER(keyring));
+		k->changed |= g_hash_table_add(k->linked, GINT_TO_POINTER(keyring));
 	else
 		log_warning("keyring %s (0x%08x) cannot be linked: %s", name, (unsigned int)keyring,
 			    key_strerror(r));
@@ -227,6 +228,7 @@ void keys_configure(struct keys *k, char **names)
 	/* What the configuration names no longer is readable no longer. */
 	keyring_session_clear();
 	g_hash_table_remove_all(k->linked);
+	k->changed = true;
 	g_array_set_size(k->configured, 0);
 	for (char **name = names; name && *name; name++) {
 		struct named n = {.name = g_strdup(*name)};
@@ -263,6 +265,31 @@ void keys_close(struct keys *k)
 	g_array_unref(k->own);
 	g_array_unref(k->configured);
 	g_free(k);
+}
+
+size_t keys_gauge(struct keys *k, struct recording_keyring *out, size_t max)
+{
+	GHashTableIter iter;
+	gpointer serial;
+	size_t n = 0;
+
+	k->changed = false;
+	g_hash_table_iter_init(&iter, k->linked);
+	while (n < max && g_hash_table_iter_next(&iter, &serial, NULL)) {
+		g_auto(key_info) info = {0};
+
+		out[n] = (struct recording_keyring){.serial = GPOINTER_TO_INT(serial)};
+		if (key_describe(out[n].serial, &info) < 0)
+			continue; /* it is gone */
+		g_strlcpy(out[n].name, info.description, sizeof(out[n].name));
+		n++;
+	}
+	return n;
+}
+
+bool keys_changed(const struct keys *k)
+{
+	return k->changed;
 }
 
 int keys_status(int err)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/keyring.h"
+#include "common/recording.h"
 
 /**
  * struct keys - the keyrings that are linked into our session keyring, and their indexes.
@@ -56,6 +57,17 @@ int keys_identity(struct keys *k, key_serial key, char **identity);
 
 /** keys_read() - the bytes of a key in @keyring; see key_read_psk(). */
 int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk);
+
+/** keys_changed() - has a keyring been linked, or left, since the last keys_gauge()? */
+bool keys_changed(const struct keys *k);
+
+/**
+ * keys_gauge() - which keyrings are linked.
+ * @out: room for @max of them
+ *
+ * Return: how many there are in @out.
+ */
+size_t keys_gauge(struct keys *k, struct recording_keyring *out, size_t max);
 
 /**
  * keys_status() - what the kernel is told when a key cannot be had.

@@ -39,6 +39,20 @@ char *peer_text(const union peer *p)
 	return g_strdup("a peer without an address");
 }
 
+sa_family_t peer_address(const union peer *p, uint8_t address[16], uint32_t *port)
+{
+	if (p->any.sa_family == AF_INET) {
+		memcpy(address, &p->v4.sin_addr, sizeof(p->v4.sin_addr));
+		*port = ntohs(p->v4.sin_port);
+	} else if (p->any.sa_family == AF_INET6) {
+		memcpy(address, &p->v6.sin6_addr, sizeof(p->v6.sin6_addr));
+		*port = ntohs(p->v6.sin6_port);
+	} else {
+		return AF_UNSPEC;
+	}
+	return p->any.sa_family;
+}
+
 uint64_t peer_source(const union peer *p)
 {
 	const void *v4 = address_v4(p);

@@ -25,6 +25,15 @@ void peer_note(union peer *p, int sockfd);
 char *peer_text(const union peer *p);
 
 /**
+ * peer_address() - address and port as they are recorded.
+ * @address: gets 4 or 16 bytes, in network order
+ * @port: in host order
+ *
+ * Return: AF_INET, AF_INET6, or AF_UNSPEC when it is not known: nothing is set then.
+ */
+sa_family_t peer_address(const union peer *p, uint8_t address[16], uint32_t *port);
+
+/**
  * peer_source() - a number that peers have in common which one sender can be.
  *
  * That is the address of IPv4, also of one that is mapped into IPv6, and the first 64 bits of IPv6,

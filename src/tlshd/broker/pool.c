@@ -82,6 +82,7 @@ struct pool_worker {
 	uint64_t lines_at; /* usec, monotonic: when that was reckoned */
 	struct deadline pause; /* until when it is not read, after too many lines */
 	uint64_t born; /* usec, monotonic: when it was asked for */
+	uint64_t since; /* the same, of the real time */
 	char *lost; /* why, a sentence's end */
 	bool killed; /* by us */
 	bool outgoing; /* retires as soon as its successor serves */
@@ -107,6 +108,7 @@ struct pool {
 	sd_event_source *respawn;
 	uint64_t respawn_at; /* usec, monotonic: no birth before */
 	uint64_t worst_at; /* when one was replaced last for its failures */
+	unsigned int lost; /* workers */
 	bool stopping;
 	bool birth_failed; /* the last one did, or it did not come */
 	struct habits *habits;
@@ -293,6 +295,7 @@ static void lose_for(struct pool_worker *w, char *why)
 	stop_timer(w);
 	w->state = WORKER_LOST;
 	w->lost = why;
+	p->lost++;
 }
 
 static bool is_lost(const struct pool_worker *w)
@@ -433,6 +436,7 @@ static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
 	w->late = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	w->timer.owner = w->pause.owner = w;
 	w->born = w->lines_at = now();
+	w->since = (uint64_t)g_get_real_time();
 	w->debugs = log_level() || p->first.tls_debug;
 	w->lines = LOG_BURST * line_factor(w);
 	w->life = draw(p->params.limits.life_jobs);
@@ -629,6 +633,7 @@ static void on_done(struct pool_worker *w, struct job *j, enum job_state before,
 		.alert_sent = done->alert_sent,
 		.cipher = done->cipher,
 		.certified = done->certified,
+		.group = done->group,
 	};
 	const char *why = "a success without a key";
 
@@ -846,6 +851,7 @@ static int hand_over(struct pool *p, struct job *j, struct pool_worker *w)
 		return r;
 	job_move(j, JOB_HANDED, &w->unrun);
 	j->worker = w;
+	j->worker_pid = w->pid;
 	if (w->life)
 		w->life--;
 	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid, jobs_of(w));
@@ -997,6 +1003,27 @@ bool pool_work(struct pool *p)
 unsigned int pool_wanted(const struct pool *p)
 {
 	return p->wanted;
+}
+
+static void gauge_worker(const struct pool_worker *w, struct recording_worker *out)
+{
+	static const enum recording_work works[] = {
+		[WORKER_UNBORN] = RECORDING_UNBORN,   [WORKER_SERVING] = RECORDING_WORKS,
+		[WORKER_RETIRED] = RECORDING_RETIRED, [WORKER_DISMISSED] = RECORDING_LEAVING,
+		[WORKER_LOST] = RECORDING_LEAVING,
+	};
+
+	*out = (struct recording_worker){w->pid, works[w->state], jobs_of(w), w->unrun.length,
+					 w->since};
+}
+
+void pool_gauge(const struct pool *p, struct recording_gauges *now)
+{
+	now->wanted = p->wanted;
+	now->lost = p->lost;
+	now->workers = MIN(p->workers->len, (guint)RECORDING_WORKERS_MAX);
+	for (uint32_t i = 0; i < now->workers; i++)
+		gauge_worker(worker_at(p, i), &now->worker[i]);
 }
 
 static unsigned int wanted(const config *c)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "common/recording.h"
 #include "tlshd/broker/birth.h"
 #include "tlshd/broker/credentials.h"
 #include "tlshd/broker/job.h"
@@ -85,6 +86,9 @@ unsigned int pool_size(const struct pool *p);
 
 /** pool_wanted() - workers that there are to be. */
 unsigned int pool_wanted(const struct pool *p);
+
+/** pool_gauge() - set what @now has about workers. */
+void pool_gauge(const struct pool *p, struct recording_gauges *now);
 
 /** pool_stop() - no more births. */
 void pool_stop(struct pool *p);

@@ -100,14 +100,15 @@ struct ipc_lookup {
 };
 
 /**
- * struct ipc_done - a session's outcome, as in struct outcome: @cause is one of a worker's, @cipher
- * GnuTLS's number, @alert_sent -1 for none, @tickets what a client has learned of its server,
+ * struct ipc_done - a session's outcome, as in struct outcome: @cause is one of a worker's, @cipher and
+ * @group GnuTLS's numbers, @alert_sent -1 for none, @tickets what a client has learned of its server,
  * @certified 1 where the peer's certificate has been verified.
  */
 struct ipc_done {
 	struct ipc_header header;
 	uint32_t cause;
 	uint32_t cipher;
+	uint32_t group;
 	int32_t alert_sent;
 	int32_t tickets;
 	uint32_t certified;

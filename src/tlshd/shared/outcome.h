@@ -14,7 +14,7 @@
  * struct outcome - how it went.
  * @cause: CAUSE_SUCCESS or why it failed
  * @alert_sent: the alert that the peer was sent, -1 for none
- * @cipher: GnuTLS's number of the cipher, of a success
+ * @cipher, @group: GnuTLS's numbers of the cipher and of the group, of a success
  * @tickets: session tickets that the server has sent, -1 where that was not found out
  * @certified: the peer has shown a certificate, and it has been verified
  * @detail: follows the cause's sentence in the log, "" for none; bytes of the peer are escaped in it
@@ -23,6 +23,7 @@ struct outcome {
 	enum cause cause;
 	int alert_sent;
 	unsigned int cipher;
+	unsigned int group;
 	int tickets;
 	bool certified;
 	char detail[OUTCOME_DETAIL_MAX];

@@ -335,6 +335,7 @@ static int finish(struct session *s)
 	if (gnutls_record_check_pending(s->tls) > 0)
 		return fail_for(s, CAUSE_EARLY_DATA);
 	s->outcome.cipher = gnutls_cipher_get(s->tls);
+	s->outcome.group = gnutls_group_get(s->tls);
 	note_peer(s);
 	if (log_level() >= 3) {
 		g_autofree char *suite = gnutls_session_get_desc(s->tls);

@@ -80,6 +80,7 @@ static void finish(struct held *h, const struct outcome *o)
 	m.header.job = h->job;
 	m.done.cause = o->cause;
 	m.done.cipher = o->cipher;
+	m.done.group = o->group;
 	m.done.alert_sent = o->alert_sent;
 	m.done.tickets = o->tickets;
 	m.done.certified = o->certified;
