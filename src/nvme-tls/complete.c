@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "nvme-tls/doctor.h"
+#include "common/recording.h"
 #include "nvme-tls/options.h"
 #include "nvme-tls/output.h"
 #include "nvme-tls/ring.h"
@@ -126,6 +127,19 @@ static void offer_keyrings(const struct typed *t)
 	offer(t, "@u", "of the user");
 }
 
+/* The causes that the daemon knows. */
+static void offer_causes(const struct typed *t)
+{
+	g_autofree char *path = recording_path(RECORDING_DIR);
+	g_autoptr(recording) r = NULL;
+	const char *why;
+
+	if (recording_read(path, &r, &why) < 0)
+		return;
+	for (uint32_t c = 0; c < recording_state(r)->causes; c++)
+		offer(t, recording_cause(r, c)->id, recording_cause(r, c)->sentence);
+}
+
 /* "0|1|IDENTITY": the words in small letters are to be typed as they are. */
 static void offer_choices(const struct typed *t, const struct option_row *row)
 {
@@ -149,6 +163,8 @@ static void offer_values(const struct typed *t, const struct option_row *row)
 		puts(FILES);
 	else if (strstr(row->value, "IDENTITY"))
 		offer_loaded(t, IDENTITY);
+	else if (strcmp(row->name, "cause") == 0)
+		offer_causes(t);
 	else if (strcmp(row->name, "hostnqn") == 0)
 		offer_hostnqn(t);
 	else if (strcmp(row->name, "subsysnqn") == 0 || strcmp(row->name, "nqn") == 0)

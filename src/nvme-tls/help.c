@@ -12,7 +12,7 @@ enum { WIDTH = 80, HELP_COLUMN = 28 };
 void help_program(FILE *to)
 {
 	fputs("Usage: nvme-tls COMMAND [OPTION…]\n\n"
-	      "The keys of NVMe/TCP over TLS. Commands:\n\n",
+	      "The keys of NVMe/TCP over TLS, and how its handshakes go. Commands:\n\n",
 	      to);
 	for (const struct command *c = commands; c->name; c++)
 		if (c->summary)

@@ -159,6 +159,16 @@ static bool set_duration(unsigned int *field, const char *value)
 	return true;
 }
 
+static bool set_count(unsigned int *field, const char *value)
+{
+	guint64 n;
+
+	if (!g_ascii_string_to_unsigned(value, 10, 0, INT32_MAX, &n, NULL))
+		return false;
+	*field = (unsigned int)n;
+	return true;
+}
+
 static bool set(options *o, const struct option_row *row, const char *value)
 {
 	void *field = (char *)o + row->field;
@@ -172,6 +182,13 @@ static bool set(options *o, const struct option_row *row, const char *value)
 	case OPTION_SECRET:
 		set_word(field, value, row->kind == OPTION_SECRET);
 		break;
+	case OPTION_CHOICE:
+		if (!is_choice(row->value, value))
+			return false;
+		set_word(field, value, false);
+		break;
+	case OPTION_COUNT:
+		return set_count(field, value);
 	case OPTION_NUMBER:
 		if (!is_choice(row->value, value))
 			return false;
@@ -220,7 +237,8 @@ static char *choices_in_words(const struct option_row *row)
 					       ? "a whole identity, which begins with NVMe"
 				       : row->kind == OPTION_DURATION
 					       ? "a time, such as 90s, 30m, 12h, 7d or 4w"
-					       : choice[i]);
+				       : row->kind == OPTION_COUNT ? "a number, 0 for all"
+								   : choice[i]);
 	return g_string_free(out, FALSE);
 }
 
@@ -314,6 +332,10 @@ void options_clear(options *o)
 	set_word(&o->nqn, NULL, false);
 	set_word(&o->hostid, NULL, false);
 	set_word(&o->root, NULL, false);
+	set_word(&o->recording, NULL, false);
+	set_word(&o->side, NULL, false);
+	set_word(&o->cause, NULL, false);
+	set_word(&o->peer, NULL, false);
 	memset(o, 0, sizeof(*o));
 }
 

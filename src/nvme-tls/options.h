@@ -15,6 +15,8 @@
  * @wording: whose name that is
  * @identity: the whole identity, when --identity has one and not a version
  * @version: the identity version, 0 or 1
+ * @since: of how many seconds until now; 0 for all
+ * @lines: how many at most; 0 for all
  * @expires: after how many seconds the new key ends; 0 for never
  * @derivation: whose way of deriving --compat asks for; PSK_RFC8446 without it
  *
@@ -38,6 +40,10 @@ typedef struct options {
 	char *nqn;
 	char *hostid;
 	char *root;
+	char *recording;
+	char *side;
+	char *cause;
+	char *peer;
 	int version;
 	int hmac;
 	int length;
@@ -48,6 +54,8 @@ typedef struct options {
 	bool json;
 	bool quiet;
 	unsigned int expires;
+	unsigned int since;
+	unsigned int lines;
 	bool stage;
 	bool change_over;
 	bool finish;
@@ -56,11 +64,14 @@ typedef struct options {
 	bool force;
 	bool host;
 	bool target;
+	bool failed;
+	bool follow;
+	bool prometheus;
 } options;
 
-#define OPTIONS_INIT                                    \
-	{                                               \
-		.version = -1, .hmac = -1, .length = -1 \
+#define OPTIONS_INIT                                                 \
+	{                                                            \
+		.version = -1, .hmac = -1, .length = -1, .lines = 20 \
 	}
 
 /** options_clear() - free them, and wipe --keydata and --secret. */

@@ -93,11 +93,10 @@ static void print_safely(const char *text, int indent)
 	}
 }
 
-static void print_and_free(struct json_object *object, int indent)
+static void print_and_free(struct json_object *object, int how, int indent)
 {
 	const char *text = json_object_to_json_string_ext(object,
-							  JSON_C_TO_STRING_PRETTY |
-								  JSON_C_TO_STRING_NOSLASHESCAPE);
+							  how | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	print_safely(text, indent);
 	explicit_bzero((void *)text, strlen(text));
@@ -107,7 +106,13 @@ static void print_and_free(struct json_object *object, int indent)
 
 void json_print(struct json_object *object)
 {
-	print_and_free(object, 0);
+	print_and_free(object, JSON_C_TO_STRING_PRETTY, 0);
+	putchar('\n');
+}
+
+void json_print_line(struct json_object *object)
+{
+	print_and_free(object, JSON_C_TO_STRING_SPACED, 0);
 	putchar('\n');
 }
 
@@ -116,7 +121,7 @@ void json_list_add(struct json_list *list, struct json_object *object)
 	int indent = 2 * (list->depth + 1);
 
 	printf("%s\n%*s", list->begun ? "," : "[", indent, "");
-	print_and_free(object, indent);
+	print_and_free(object, JSON_C_TO_STRING_PRETTY, indent);
 	list->begun = true;
 }
 

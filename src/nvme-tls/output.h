@@ -28,6 +28,9 @@ void json_add_serial(struct json_object *object, key_serial serial);
 /** json_print() - print @object and free it; its strings may be keys, and are wiped. */
 void json_print(struct json_object *object);
 
+/** json_print_line() - the same on a line of its own. */
+void json_print_line(struct json_object *object);
+
 /**
  * struct json_list - an array that is printed while it is made, so that ten thousand keys are not in
  * memory all at once.

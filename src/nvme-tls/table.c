@@ -5,6 +5,7 @@
 #include <string.h>
 #include <glib.h>
 
+#include "common/recording.h"
 #include "nvme-tls/options.h"
 #include "nvme-tls/tool.h"
 
@@ -53,6 +54,15 @@ const struct command commands[] = {
 	 "NQNs its key is checked: --identity and --hmac say what the other side has,\n"
 	 "--keydata gives the configured PSK. --connect makes a TLS connection to a target\n"
 	 "and says what came back. With CHECK only the checks of these names are made."},
+	{COMMAND_STATUS, "status", "", 0, "how tlshd is, and how its handshakes have gone",
+	 "Show how tlshd is: since when it runs, its configuration, its workers and what\n"
+	 "they have to do, the keyrings that it uses, and how many handshakes have ended\n"
+	 "for which cause. Where it does not run, this is what it was. The exit code is 0\n"
+	 "when it is well, 7 when it is not."},
+	{COMMAND_LOG, "log", "", 0, "the last handshakes, and why they failed",
+	 "Show the last handshakes of tlshd: when, on which side, with whom, how it ended,\n"
+	 "how long it took, cipher, group, key and identity. For one that failed the cause\n"
+	 "is told in words, and what to do about it the first time that it comes."},
 	{COMMAND_TLS_KEY, "tls-key", "[FILE]", 1, NULL,
 	 "Import, export or revoke keys, as \"nvme tls-key\" does: the commands of nvme-tls\n"
 	 "that do so are import, export and revoke."},
@@ -115,10 +125,13 @@ const struct command *command_find(const char *name, enum wording *wording)
 #define REVOKE (1u << COMMAND_REVOKE)
 #define ROTATE (1u << COMMAND_ROTATE)
 #define DOCTOR (1u << COMMAND_DOCTOR)
+#define STATUS (1u << COMMAND_STATUS)
+#define LOG (1u << COMMAND_LOG)
 #define TLS_KEY (1u << COMMAND_TLS_KEY)
 #define KEYS_IMPORT (1u << COMMAND_KEYS_IMPORT)
 #define KEYS_REVOKE (1u << COMMAND_KEYS_REVOKE)
 #define ALL (~0u)
+#define OF_KEYS (ALL & ~(STATUS | LOG))
 
 #define IN(field) offsetof(struct options, field)
 
@@ -226,9 +239,9 @@ const struct option_row option_rows[] = {
 	 "The key in the keyring ends by itself after this time: 90s, 30m, 12h, 7d, 4w"},
 	{"keyring", 'k', OPTION_WORD, IN(keyring), INSERT | LIST | REVOKE | ROTATE, "NAME",
 	 "Keyring, by name or serial (default: .nvme); none: only the key file"},
-	{"keyring", 'k', OPTION_WORD, IN(keyring), ~(INSERT | LIST | REVOKE | ROTATE), "NAME",
-	 "Keyring, by name or serial (default: .nvme)"},
-	{"keytype", 't', OPTION_WORD, IN(keytype), ~DOCTOR, "TYPE",
+	{"keyring", 'k', OPTION_WORD, IN(keyring), OF_KEYS & ~(INSERT | LIST | REVOKE | ROTATE),
+	 "NAME", "Keyring, by name or serial (default: .nvme)"},
+	{"keytype", 't', OPTION_WORD, IN(keytype), OF_KEYS & ~DOCTOR, "TYPE",
 	 "Type of the keys (default: psk)"},
 	{"keytype", 0, OPTION_WORD, IN(keytype), DOCTOR, "TYPE", "Type of the keys (default: psk)"},
 	{"transport", 't', OPTION_IGNORED_VALUE, 0, DOCTOR, "tcp", NULL},
@@ -238,6 +251,28 @@ const struct option_row option_rows[] = {
 	 "What there is at boot; quiet when there is nothing"},
 	{"quiet", 'q', OPTION_FLAG, IN(quiet), GEN | ROTATE, NULL,
 	 "Print the configured PSK and nothing else"},
+	{"side", 0, OPTION_CHOICE, IN(side), LOG, "client|server",
+	 "Only handshakes of this side: client for an NVMe host, server for a target"},
+	{"cause", 0, OPTION_WORD, IN(cause), LOG, "CAUSE",
+	 "Only handshakes that ended for this cause, such as no-key; tlshd(8) lists them"},
+	{"failed", 0, OPTION_FLAG, IN(failed), LOG, NULL, "Only handshakes that failed"},
+	{"peer", 0, OPTION_WORD, IN(peer), LOG, "ADDRESS",
+	 "Only handshakes with this peer: 192.0.2.7, 192.0.2.7:4420, 2001:db8::1"},
+	{"identity", 'I', OPTION_WORD, IN(identity), LOG, "IDENTITY",
+	 "Only handshakes with this identity, all of it"},
+	{"hostnqn", 0, OPTION_WORD, IN(hostnqn), LOG, "NQN", "Only handshakes of this host"},
+	{"subsysnqn", 'c', OPTION_WORD, IN(subsysnqn), LOG, "NQN",
+	 "Only handshakes for this subsystem"},
+	{"since", 0, OPTION_DURATION, IN(since), LOG, "TIME",
+	 "Only handshakes of this time until now: 90s, 30m, 12h, 7d"},
+	{"lines", 'n', OPTION_COUNT, IN(lines), LOG, "N",
+	 "The last N handshakes (default: 20); 0 for all that are recorded"},
+	{"follow", 'f', OPTION_FLAG, IN(follow), LOG, NULL,
+	 "Go on with new handshakes as they end"},
+	{"prometheus", 0, OPTION_FLAG, IN(prometheus), STATUS, NULL,
+	 "Print metrics for the textfile collector of Prometheus' node exporter"},
+	{"recording", 0, OPTION_WORD, IN(recording), STATUS | LOG, "FILE",
+	 "Read this recording (default: that of this network namespace in " RECORDING_DIR ")"},
 	{"json", 'j', OPTION_FLAG, IN(json), ALL, NULL, "Print JSON"},
 	{"output-format", 'o', OPTION_FORMAT, IN(json), ALL, "normal|json",
 	 "json is the same as --json"},

@@ -19,6 +19,8 @@ enum command_id {
 	COMMAND_REVOKE,
 	COMMAND_ROTATE,
 	COMMAND_DOCTOR,
+	COMMAND_STATUS,
+	COMMAND_LOG,
 	/* What nvme-cli puts together otherwise, see nvme-cli.c. */
 	COMMAND_TLS_KEY,
 	COMMAND_KEYS_IMPORT,
@@ -67,6 +69,8 @@ enum option_kind {
 	OPTION_FLAG, /* none; bool */
 	OPTION_WORD, /* any text; char * */
 	OPTION_SECRET, /* the same, wiped before it is freed */
+	OPTION_CHOICE, /* one of those in @value: "client|server"; char * */
+	OPTION_COUNT, /* unsigned int, 0 for all */
 	OPTION_NUMBER, /* int, one of those in @value: "0|1|2" */
 	OPTION_IDENTITY, /* as @value says a version, "0|1", an identity, "IDENTITY", or either */
 	OPTION_DURATION, /* "12h"; unsigned int, in seconds */

@@ -11,6 +11,7 @@ enum exit_code {
 	EXIT_MISSING = 4, /* there is no such key */
 	EXIT_DIFFERENT = 5, /* another key has that identity; keyring and key file differ */
 	EXIT_WARNINGS = 6, /* doctor has found nothing that fails, but what may */
+	EXIT_UNHEALTHY = 7, /* the daemon does not run, or has no worker */
 };
 
 /* These are where nvme-cli has them, whatever prefix we are built for. */
@@ -27,6 +28,8 @@ enum exit_code cmd_export(int argc, char **argv);
 enum exit_code cmd_revoke(int argc, char **argv);
 enum exit_code cmd_rotate(int argc, char **argv);
 enum exit_code cmd_doctor(int argc, char **argv);
+enum exit_code cmd_status(int argc, char **argv);
+enum exit_code cmd_log(int argc, char **argv);
 enum exit_code cmd_tls_key(int argc, char **argv);
 enum exit_code cmd_keys_import(int argc, char **argv);
 enum exit_code cmd_keys_revoke(int argc, char **argv);
