@@ -116,6 +116,20 @@ static void write_line(const char *line)
 		lost.lines++;
 }
 
+static void put(int priority, const char *line, const struct log_field *fields)
+{
+	if (sink) {
+		sink(priority, line);
+		return;
+	}
+	if (to_system && fields)
+		system_log_write_fields(priority, line, fields);
+	else if (to_system)
+		system_log_write(priority, line);
+	if (to_stderr)
+		write_line(line);
+}
+
 void log_line(int priority, const char *format, ...)
 {
 	char line[LOG_LINE_MAX];
@@ -124,15 +138,22 @@ void log_line(int priority, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	put(priority, line, NULL);
+}
 
-	if (sink) {
-		sink(priority, line);
-		return;
-	}
-	if (to_system)
-		system_log_write(priority, line);
-	if (to_stderr)
-		write_line(line);
+void log_entry(int priority, const char *id, const struct log_field *fields, const char *format,
+	       ...)
+{
+	struct log_field all[LOG_FIELDS_MAX + 2] = {{"MESSAGE_ID", id}};
+	char line[LOG_LINE_MAX];
+	va_list args;
+
+	for (size_t i = 0; i < LOG_FIELDS_MAX && fields[i].name; i++)
+		all[i + 1] = fields[i];
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	put(priority, line, all);
 }
 
 void log_from_signal(const char *line)

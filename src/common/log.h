@@ -8,6 +8,11 @@
 #include <syslog.h>
 #include <glib.h>
 
+#include "common/system-log.h"
+
+/* More fields of an entry are left out. */
+#define LOG_FIELDS_MAX 16
+
 /** enum log_target - where lines go. */
 enum log_target {
 	LOG_TARGET_USUAL, /* the journal when there is one, else syslog; facility auth */
@@ -41,6 +46,14 @@ void log_set_sink(void (*sink)(int priority, const char *line));
 
 /** log_line() - write one line of a syslog priority (LOG_ERR, LOG_WARNING, LOG_NOTICE, ...). */
 void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/**
+ * log_entry() - log_line() with what a program may ask the journal for.
+ * @id: of this kind of entry, the journal's MESSAGE_ID
+ * @fields: NULL-terminated; other logs do without
+ */
+void log_entry(int priority, const char *id, const struct log_field *fields, const char *format,
+	       ...) G_GNUC_PRINTF(4, 5);
 
 /**
  * log_from_signal() - a warning from a signal handler, which may have interrupted any other line.

@@ -22,12 +22,17 @@
 /* Priority, time, name and process before a line, and its end. */
 #define FRAME 128
 
-const struct system_log_paths system_log_paths = {"/run/systemd/journal/stdout", "/dev/log"};
+/* An entry with its fields. */
+#define ENTRY_MAX 8192
+
+const struct system_log_paths system_log_paths = {"/run/systemd/journal/stdout", "/dev/log",
+						  "/run/systemd/journal/socket"};
 
 static struct {
 	const char *name;
 	const struct system_log_paths *paths;
 	int fd;
+	int native; /* -1 for none */
 	bool is_journal;
 	gint64 tried_at; /* usec, monotonic: to connect again */
 	char rest[LOG_LINE_MAX + FRAME]; /* of a line that the journal took in part */
@@ -35,7 +40,7 @@ static struct {
 	unsigned int lost; /* lines */
 	bool gone; /* meanwhile; else it was slow */
 	char signal_prefix[FRAME];
-} out = {.fd = -1};
+} out = {.fd = -1, .native = -1};
 
 static int connect_to(const char *path, int type)
 {
@@ -78,6 +83,12 @@ static int connect_journal(void)
 	return n;
 }
 
+static void connect_native(void)
+{
+	if (out.native < 0 && out.is_journal && out.fd >= 0 && out.paths->native)
+		out.native = MAX(connect_to(out.paths->native, SOCK_DGRAM), -1);
+}
+
 static bool reconnect(void)
 {
 	out.tried_at = g_get_monotonic_time();
@@ -95,6 +106,7 @@ static bool reconnect(void)
 	else
 		snprintf(out.signal_prefix, sizeof(out.signal_prefix),
 			 "<%d>%s: ", LOG_AUTH | LOG_WARNING, out.name);
+	connect_native();
 	out.gone |= out.fd < 0;
 	return out.fd >= 0;
 }
@@ -196,6 +208,47 @@ void system_log_write(int priority, const char *line)
 	/* Twice: where the journal was started anew, our stream is gone and another is to be had. */
 	if (!try_to_write(priority, line) && (out.fd >= 0 || !try_to_write(priority, line)))
 		out.lost++;
+}
+
+static void add_field(GString *entry, const char *name, const char *value)
+{
+	if (!value || !*value || entry->len + strlen(name) + strlen(value) + 2 > ENTRY_MAX)
+		return;
+	g_string_append_printf(entry, "%s=", name);
+	for (; *value; value++) /* a newline would begin another field */
+		g_string_append_c(entry, *value == '\n' ? ' ' : *value);
+	g_string_append_c(entry, '\n');
+}
+
+/* Return: false when the line is to go without its fields. */
+static bool send_entry(int priority, const char *line, const struct log_field *fields)
+{
+	g_autoptr(GString) entry = NULL;
+
+	/* Behind what the stream has not taken yet it would come too early. */
+	if (!connected() || out.native < 0 || out.rest_len || out.lost)
+		return false;
+	entry = g_string_sized_new(1024);
+	g_string_append_printf(entry, "PRIORITY=%d\nSYSLOG_FACILITY=%d\n", priority,
+			       LOG_FAC(LOG_AUTH));
+	add_field(entry, "SYSLOG_IDENTIFIER", out.name);
+	add_field(entry, "MESSAGE", line);
+	for (; fields->name; fields++)
+		add_field(entry, fields->name, fields->value);
+	if (send(out.native, entry->str, entry->len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return true;
+	if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+		close(out.native);
+		out.native = -1;
+		connect_native();
+	}
+	return false;
+}
+
+void system_log_write_fields(int priority, const char *line, const struct log_field *fields)
+{
+	if (!send_entry(priority, line, fields))
+		system_log_write(priority, line);
 }
 
 /* A line that was interrupted half-way is torn in two by ours. */

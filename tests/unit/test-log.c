@@ -62,6 +62,10 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	unlink(paths.journal);
+	if (paths.native)
+		unlink(paths.native);
+	g_free((void *)(uintptr_t)paths.native);
+	paths.native = NULL;
 	unlink(paths.syslog);
 	rmdir(directory);
 	g_free((void *)(uintptr_t)paths.journal);
@@ -143,6 +147,76 @@ static void a_log_that_comes_late_is_told_what_was_lost(void **state)
 	close(syslog);
 }
 
+static const struct log_field fields[] = {
+	{"TLSHD_CAUSE", "no-key"}, {"TLSHD_KEY", NULL}, {"TLSHD_PEER", "192.0.2.7:4420"}, {0}};
+
+static void fields_go_to_the_journal(void **state)
+{
+	int journal, native;
+	g_autofree char *got = NULL;
+
+	paths.native = g_build_filename(directory, "native", NULL);
+	journal = serve(paths.journal, SOCK_STREAM);
+	native = serve(paths.native, SOCK_DGRAM);
+	system_log_open("tested", &paths);
+	system_log_write_fields(LOG_WARNING, "a line\nPRIORITY=0", fields);
+	got = take(native);
+	assert_string_equal(got, "PRIORITY=4\nSYSLOG_FACILITY=4\nSYSLOG_IDENTIFIER=tested\n"
+				 "MESSAGE=a line PRIORITY=0\nTLSHD_CAUSE=no-key\n"
+				 "TLSHD_PEER=192.0.2.7:4420\n");
+	close(native);
+	close(journal);
+}
+
+/* The journal keeps a few datagrams for us, and the stream is longer. */
+static void a_line_is_not_lost_for_its_fields(void **state)
+{
+	int journal, native, stream;
+	unsigned int lines = 0;
+	char text[512];
+
+	paths.native = g_build_filename(directory, "native", NULL);
+	journal = serve(paths.journal, SOCK_STREAM);
+	native = serve(paths.native, SOCK_DGRAM);
+	system_log_open("tested", &paths);
+	stream = accept4(journal, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	for (unsigned int i = 0; i < 5000; i++)
+		system_log_write_fields(LOG_INFO, "a line", fields);
+	while (recv(native, text, sizeof(text), MSG_DONTWAIT) > 0)
+		lines++;
+	assert_true(lines > 0 && lines < 5000);
+	for (ssize_t n; (n = recv(stream, text, sizeof(text), MSG_DONTWAIT)) > 0;)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	lines -= 7; /* of the stream's head */
+	assert_int_equal(lines, 5000);
+	/* Where the journal's socket for datagrams is gone, too. */
+	close(native);
+	unlink(paths.native);
+	system_log_write_fields(LOG_INFO, "the line after", fields);
+	{
+		g_autofree char *got = take(stream);
+
+		assert_string_equal(got, "<6>the line after\n");
+	}
+	close(stream);
+	close(journal);
+}
+
+static void syslog_gets_the_line_alone(void **state)
+{
+	int syslog = serve(paths.syslog, SOCK_DGRAM);
+	g_autofree char *got = NULL;
+
+	paths.native = g_build_filename(directory, "native", NULL);
+	system_log_open("tested", &paths);
+	system_log_write_fields(LOG_INFO, "a line", fields);
+	got = take(syslog);
+	assert_true(g_str_has_suffix(got, ": a line\n"));
+	assert_null(strstr(got, "TLSHD_CAUSE"));
+	close(syslog);
+}
+
 /* Descriptors that are closed at our start must not be those of files that are opened later. */
 static void standard_descriptors_are_filled(void **state)
 {
@@ -173,6 +247,10 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_log_that_comes_late_is_told_what_was_lost, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(fields_go_to_the_journal, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_line_is_not_lost_for_its_fields, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(syslog_gets_the_line_alone, set_up, tear_down),
 		cmocka_unit_test(standard_descriptors_are_filled),
 	};
 

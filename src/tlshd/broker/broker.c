@@ -16,12 +16,15 @@
 #include "tlshd/broker/intake.h"
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
+#include "tlshd/broker/message-id.h"
 #include "tlshd/broker/pool.h"
 #include "tlshd/broker/recorder.h"
 #include "tlshd/broker/rival.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/sandbox.h"
+
+static const struct log_field no_fields[] = {{0}};
 
 struct broker {
 	const struct broker_options *options;
@@ -167,7 +170,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		notify_reloading();
 	fresh = config_load(b->options->config_path, &error);
 	if (!fresh) {
-		log_error("the new configuration is refused, the old one stays: %s",
+		log_entry(LOG_ERR, MESSAGE_ID_CONFIGURATION_REFUSED, no_fields,
+			  "the new configuration is refused, the old one stays: %s",
 			  error->message);
 		notify_reloaded(b);
 		return 0;
@@ -240,9 +244,9 @@ static void notify_ready(struct broker *b)
 	if (b->ready || !pool_size(b->pool))
 		return;
 	b->ready = true;
-	log_info("ready, with %u workers%s%s", pool_wanted(b->pool),
-		 b->settings->path ? ", configured by " : "",
-		 b->settings->path ? b->settings->path : "");
+	log_entry(LOG_INFO, MESSAGE_ID_READY, no_fields, "ready, with %u workers%s%s",
+		  pool_wanted(b->pool), b->settings->path ? ", configured by " : "",
+		  b->settings->path ? b->settings->path : "");
 	warn_of_rival(b);
 	sd_notify(0, "READY=1");
 }

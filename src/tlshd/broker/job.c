@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "tlshd/broker/rival.h"
 #include "tlshd/broker/crowd.h"
+#include "tlshd/broker/message-id.h"
 #include "tlshd/broker/stats.h"
 #include "tlshd/broker/tally.h"
 
@@ -298,6 +299,37 @@ static void record(const struct job *j)
 	recorder_add(j->all->recorder, &e, o->cause);
 }
 
+/* What "journalctl TLSHD_CAUSE=no-key" and the like can ask for. */
+static void log_with_fields(const struct job *j, uint64_t usec, const char *peer, const char *line)
+{
+	const struct outcome *o = &j->outcome;
+	bool failed = o->cause != CAUSE_SUCCESS;
+	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity))
+						: NULL;
+	g_autofree char *key = j->key ? g_strdup_printf("0x%08x", (unsigned int)j->key) : NULL;
+	g_autofree char *took = g_strdup_printf("%" G_GUINT64_FORMAT, usec);
+	g_autofree char *status = g_strdup_printf("%d", cause_info(o->cause)->status);
+	g_autofree char *alert = o->alert_sent < 0 ? NULL : outcome_alert_name(o->alert_sent);
+	g_autofree char *worker = j->worker_pid ? g_strdup_printf("%d", (int)j->worker_pid) : NULL;
+	const struct log_field fields[] = {
+		{"TLSHD_CAUSE", cause_info(o->cause)->id},
+		{"TLSHD_SIDE", job_side(j)},
+		{"TLSHD_PEER", peer},
+		{"TLSHD_IDENTITY", identity},
+		{"TLSHD_KEY", key},
+		{"TLSHD_CIPHER", failed ? NULL : gnutls_cipher_get_name(o->cipher)},
+		{"TLSHD_GROUP", failed ? NULL : gnutls_group_get_name(o->group)},
+		{"TLSHD_DURATION_USEC", took},
+		{"TLSHD_STATUS", status},
+		{"TLSHD_ALERT", alert},
+		{"TLSHD_WORKER", worker},
+		{0},
+	};
+
+	log_entry(failed ? LOG_WARNING : LOG_INFO,
+		  failed ? MESSAGE_ID_FAILED : MESSAGE_ID_SUCCEEDED, fields, "%s", line);
+}
+
 /* The one line of a handshake. */
 static void log_outcome(struct job *j)
 {
@@ -305,6 +337,7 @@ static void log_outcome(struct job *j)
 	bool failed = o->cause != CAUSE_SUCCESS;
 	g_autoptr(GString) line = NULL;
 	g_autofree char *peer = NULL;
+	uint64_t took = now() - j->start;
 	const char *rival;
 
 	record(j);
@@ -333,12 +366,12 @@ static void log_outcome(struct job *j)
 	}
 	if (j->key)
 		g_string_append_printf(line, ", key 0x%08x", (unsigned int)j->key);
-	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", (now() - j->start) / 1000);
+	g_string_append_printf(line, ", %" G_GUINT64_FORMAT " ms", took / 1000);
 	if (failed)
 		g_string_append_printf(line, " [%s]", cause_info(o->cause)->id);
 	if (failed && (rival = rival_text(j->all->kernel)))
 		g_string_append_printf(line, "; %s", rival);
-	log_line(failed ? LOG_WARNING : LOG_INFO, "%s", line->str);
+	log_with_fields(j, took, peer, line->str);
 }
 
 static void forget(struct job *j)

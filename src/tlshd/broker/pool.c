@@ -16,6 +16,7 @@
 #include "tlshd/broker/choose.h"
 #include "tlshd/broker/habits.h"
 #include "tlshd/broker/ktls-check.h"
+#include "tlshd/broker/message-id.h"
 #include "tlshd/broker/order.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/roles.h"
@@ -277,18 +278,32 @@ static void dismiss(struct pool_worker *w)
 		start_timer(w, w->pool->params.limits.dismissed);
 }
 
+static void log_loss(const struct pool_worker *w, const char *why)
+{
+	g_autofree char *pid = w->pid ? g_strdup_printf("%d", (int)w->pid) : NULL;
+	g_autofree char *handshakes = g_strdup_printf("%u", jobs_of(w));
+	const struct log_field fields[] = {
+		{"TLSHD_WORKER", pid},
+		{"TLSHD_COUNT", handshakes},
+		{0},
+	};
+
+	if (w->state == WORKER_UNBORN)
+		log_entry(LOG_ERR, MESSAGE_ID_WORKER_LOST, fields,
+			  "a worker is lost at its birth: %s", why);
+	else
+		log_entry(LOG_ERR, MESSAGE_ID_WORKER_LOST, fields,
+			  "worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, why,
+			  jobs_of(w));
+}
+
 /* @why: a sentence's end, "it sent nonsense"; taken over */
 static void lose_for(struct pool_worker *w, char *why)
 {
 	struct pool *p = w->pool;
 
-	if (w->state == WORKER_UNBORN) {
-		p->birth_failed = true;
-		log_error("a worker is lost at its birth: %s", why);
-	} else {
-		log_error("worker %d is lost: %s; %u handshakes fail with it", (int)w->pid, why,
-			  jobs_of(w));
-	}
+	log_loss(w, why);
+	p->birth_failed |= w->state == WORKER_UNBORN;
 	if (w->state == WORKER_UNBORN || now() - w->born < p->params.limits.respawn)
 		spawn_later(p);
 	close_socket(w);

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "common/log.h"
+#include "tlshd/broker/message-id.h"
 
 struct row {
 	uint64_t source;
@@ -59,13 +60,23 @@ static void write_row(const struct row *row)
 	g_autofree char *source = peer_source_text(&row->peer);
 	const struct cause_info *cause = cause_info(row->cause);
 	unsigned int more = row->n - TALLY_LINES;
+	g_autofree char *count = g_strdup_printf("%u", more);
+	const struct log_field fields[] = {
+		{"TLSHD_CAUSE", cause->id},
+		{"TLSHD_SIDE", "server"},
+		{"TLSHD_PEER", source},
+		{"TLSHD_COUNT", count},
+		{0},
+	};
 
 	if (row->cause == CAUSE_GONE_EARLY)
-		log_warning("%u more connections from %s ended before a ClientHello in the last second [%s]",
-			    more, source, cause->id);
+		log_entry(LOG_WARNING, MESSAGE_ID_SUMMED_UP, fields,
+			  "%u more connections from %s ended before a ClientHello in the last second [%s]",
+			  more, source, cause->id);
 	else
-		log_warning("%u more handshakes with %s failed in the last second: %s [%s]", more,
-			    source, cause->sentence, cause->id);
+		log_entry(LOG_WARNING, MESSAGE_ID_SUMMED_UP, fields,
+			  "%u more handshakes with %s failed in the last second: %s [%s]", more,
+			  source, cause->sentence, cause->id);
 }
 
 void tally_write(struct tally *t)
