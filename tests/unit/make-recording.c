@@ -44,8 +44,12 @@ static void add(struct recorder *r, enum recording_side side, uint8_t host, cons
 
 static void gauge(struct recorder *r, uint32_t workers)
 {
-	struct recording_gauges now = {.phase = RECORDING_SERVING, .in_flight = 3, .waiting = 2,
-				       .wanted = 2, .workers = workers, .lost = 1};
+	struct recording_gauges now = {.phase = RECORDING_SERVING,
+				       .in_flight = 3,
+				       .waiting = 2,
+				       .wanted = 2,
+				       .workers = workers,
+				       .lost = 1};
 
 	for (uint32_t i = 0; i < workers; i++)
 		now.worker[i] = (struct recording_worker){4711, RECORDING_WORKS, 1, 0, 1};
