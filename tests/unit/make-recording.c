@@ -87,5 +87,5 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "stop") == 0)
 			recorder_close(r);
 	}
-	return EXIT_SUCCESS;
+	_exit(EXIT_SUCCESS); /* as a daemon that is killed: nothing is freed */
 }
