@@ -374,6 +374,32 @@ static void the_reader_knows_who_writes(void **state)
 	close(go[0]);
 }
 
+static void no_child_has_the_recording(void **state)
+{
+	struct recorder *w = open_recorder();
+	int status;
+	pid_t pid;
+
+	{
+		g_autofree char *ours = NULL;
+
+		assert_true(g_file_get_contents("/proc/self/maps", &ours, NULL, NULL));
+		assert_non_null(strstr(ours, path));
+	}
+	pid = fork();
+	if (pid == 0) {
+		g_autofree char *maps = NULL;
+
+		_exit(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL) &&
+				      !strstr(maps, path)
+			      ? 0
+			      : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	recorder_close(w);
+}
+
 static void the_file_is_its_owners_alone(void **state)
 {
 	struct recorder *w = open_recorder();
@@ -627,6 +653,7 @@ int main(void)
 		CASE(a_file_of_another_version_or_boot_is_started_anew),
 		CASE(a_second_daemon_does_not_write),
 		CASE(the_reader_knows_who_writes),
+		CASE(no_child_has_the_recording),
 		CASE(the_file_is_its_owners_alone),
 		CASE(a_full_disk_costs_the_recording_and_nothing_else),
 		CASE(a_link_is_not_followed),

@@ -184,7 +184,8 @@ static int map(struct recorder *r)
 	if (at == MAP_FAILED)
 		return -errno;
 	r->file = at;
-	return 0;
+	/* A worker that is forked would have it too. */
+	return madvise(at, r->size, MADV_DONTFORK) < 0 ? -errno : 0;
 }
 
 /* The causes by their numbers in the file, as far as it has them; the others get the next numbers. */
