@@ -184,7 +184,8 @@ struct recording_cause {
  * @alert: that we sent, -1 for none
  * @family, @port, @address: the peer; AF_INET, AF_INET6 or AF_UNSPEC, host order, network order
  * @cipher, @group: by GnuTLS's names; "" for none
- * @identity: of the key, as the peer or the kernel had it: not fit for a terminal
+ * @identity: of the key, as the peer or the kernel had it, or the name in the peer's certificate: not fit
+ *	for a terminal
  * @detail: follows the cause's sentence; "" for none
  */
 struct recording_entry {

@@ -273,12 +273,21 @@ static enum recording_side recorded_side(const struct job *j)
 					     : RECORDING_UNKNOWN;
 }
 
+/* Whom the peer has proved to be, or is asked to: an identity, or the name in a certificate; may be NULL. */
+static const char *peer_name(const struct job *j)
+{
+	if (j->identity)
+		return j->identity;
+	return j->outcome.cause == CAUSE_SUCCESS && j->outcome.certified ? j->outcome.detail : NULL;
+}
+
 static void record(const struct job *j)
 {
 	const struct outcome *o = &j->outcome;
 	bool success = o->cause == CAUSE_SUCCESS;
 	const char *cipher = success ? gnutls_cipher_get_name(o->cipher) : NULL;
 	const char *group = success ? gnutls_group_get_name(o->group) : NULL;
+	const char *name = peer_name(j);
 	uint64_t ended = now();
 	struct recording_entry e = {
 		.ended = (uint64_t)g_get_real_time(),
@@ -294,8 +303,8 @@ static void record(const struct job *j)
 	e.family = peer_address(&j->peer, e.address, &e.port);
 	g_strlcpy(e.cipher, cipher ? cipher : "", sizeof(e.cipher));
 	g_strlcpy(e.group, group ? group : "", sizeof(e.group));
-	g_strlcpy(e.identity, j->identity ? j->identity : "", sizeof(e.identity));
-	g_strlcpy(e.detail, o->detail, sizeof(e.detail));
+	g_strlcpy(e.identity, name ? name : "", sizeof(e.identity));
+	g_strlcpy(e.detail, success ? "" : o->detail, sizeof(e.detail));
 	recorder_add(j->all->recorder, &e, o->cause);
 }
 
@@ -304,11 +313,12 @@ static void log_with_fields(const struct job *j, uint64_t usec, const char *peer
 {
 	const struct outcome *o = &j->outcome;
 	bool failed = o->cause != CAUSE_SUCCESS;
-	g_autofree char *identity = j->identity ? log_escape(j->identity, strlen(j->identity))
-						: NULL;
+	const char *name = peer_name(j);
+	g_autofree char *identity = name ? log_escape(name, strlen(name)) : NULL;
 	g_autofree char *key = j->key ? g_strdup_printf("0x%08x", (unsigned int)j->key) : NULL;
 	g_autofree char *took = g_strdup_printf("%" G_GUINT64_FORMAT, usec);
-	g_autofree char *status = g_strdup_printf("%d", cause_info(o->cause)->status);
+	g_autofree char *status = g_strdup_printf("%d",
+						  cause_status(o->cause, job_is_certified(j)));
 	g_autofree char *alert = o->alert_sent < 0 ? NULL : outcome_alert_name(o->alert_sent);
 	g_autofree char *worker = j->worker_pid ? g_strdup_printf("%d", (int)j->worker_pid) : NULL;
 	const struct log_field fields[] = {
