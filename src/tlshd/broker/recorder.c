@@ -180,7 +180,8 @@ static int map(struct recorder *r)
 
 	if (e)
 		return -e;
-	at = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	/* With its pages, so that no handshake waits for one. */
+	at = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, 0);
 	if (at == MAP_FAILED)
 		return -errno;
 	r->file = at;
