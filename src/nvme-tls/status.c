@@ -92,7 +92,7 @@ static void print_load(const recording *r)
 		       (unsigned int)s->keyring[i].serial);
 	}
 	if (!s->keyrings)
-		printf(HEAD "none: load the nvme_tcp or nvmet_tcp module\n", "Keyrings");
+		printf(HEAD "none yet; tlshd looks for them again at each handshake\n", "Keyrings");
 }
 
 static uint64_t of_all_sides(const struct recording_state *s, uint32_t cause)
