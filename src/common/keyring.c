@@ -329,6 +329,23 @@ int key_read_psk(key_serial key, secret *psk)
 	return 0;
 }
 
+/* What the kernel takes in a key of type user (keyrings(7)). */
+#define KEY_BYTES_MAX 32767
+
+int key_read_bytes(key_serial key, blob *out)
+{
+	g_auto(blob) bytes = blob_new(KEY_BYTES_MAX);
+	long n = keyctl_read(key, bytes.data, KEY_BYTES_MAX);
+
+	*out = (blob){0};
+	if (n < 0)
+		return -errno;
+	if (n > KEY_BYTES_MAX)
+		return -EMSGSIZE;
+	*out = blob_copy(bytes.data, (size_t)n);
+	return 0;
+}
+
 int keyring_add(key_serial keyring, const char *type, const char *identity, const secret *psk)
 {
 	key_serial serial = add_key(type, identity, psk->data, psk->len, keyring);

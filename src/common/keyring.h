@@ -151,6 +151,14 @@ int keyring_lookup(key_serial keyring, const char *type, const char *identity);
 int key_read_psk(key_serial key, secret *psk);
 
 /**
+ * key_read_bytes() - read a key that is longer than any pre-shared key.
+ * @out: set to its bytes; empty on failure
+ *
+ * Return: as key_read_psk().
+ */
+int key_read_bytes(key_serial key, blob *out);
+
+/**
  * keyring_add() - put a key into a keyring.
  *
  * A key of the same type and description is replaced: the kernel exchanges the link in one step,

@@ -195,6 +195,41 @@ def every_cipher_and_a_second_hello_lead_to_the_right_signature():
         same("status with %s" % options, 0, request.status)
         assert "Verification: OK" in said, said
 
+def der(name):
+    """A certificate and its private key as a mount's keys have them."""
+    return (subprocess.run(["openssl", "x509", "-in", "%s/%s.pem" % (certs, name), "-outform", "DER"], stdout=subprocess.PIPE, check=True).stdout,
+            subprocess.run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", "%s/%s.key" % (certs, name), "-outform", "DER"], stdout=subprocess.PIPE, check=True).stdout)
+
+def mount_with_keys(on, name, **how):
+    certificate, private_key = der(name)
+    server = Server("server", "-Verify", "1", "-verify_return_error")
+    request = on.connect(server.port, auth=X509, peername="server.test", **dict(
+        {"certificate": keyring.add_bytes(name, certificate), "private_key": keyring.add_bytes(name + "-key", private_key)}, **how))
+    request.outcome()
+    return request, server.end()
+
+def a_mount_shows_the_certificate_whose_keys_it_names():
+    request, said = mount_with_keys(daemon, "client2")
+    same("status", 0, request.status)
+    assert "CN = client2" in said, said
+
+def a_mount_that_names_its_keys_needs_no_configuration():
+    with tempfile.TemporaryDirectory() as directory:
+        other = Daemon(sys.argv[1], directory, keyring, "[authenticate.client]\nx509.truststore=%s/ca.pem\n" % certs)
+        request, said = mount_with_keys(other, "client2")
+        same("status", 0, request.status)
+        assert "CN = client2" in said, said
+        same("exit code", 0, other.stop())
+
+def a_mount_whose_keys_are_gone_or_no_keys_ends_at_once():
+    same("status", EACCES, mount_with_keys(daemon, "client2", private_key=keyring.serial - 1)[0].status)
+    logged("[credential-unreadable]")
+    nonsense = keyring.add_bytes("nonsense", b"nonsense")
+    same("status", EACCES, mount_with_keys(daemon, "client2", certificate=nonsense)[0].status)
+    logged("[credential-malformed]")
+    assert mount_with_keys(daemon, "client2", private_key=nonsense)[0].status
+    logged("no private key in DER")
+
 def many_at_once_complete():
     peers = [start_s_client(cert="client") for _ in range(20)]
     requests = [daemon.next_request() for _ in peers]
@@ -353,6 +388,9 @@ sys.exit(run_cases([marked(case) for case in [
     each_kind_of_key_signs,
     every_cipher_and_a_second_hello_lead_to_the_right_signature,
     many_at_once_complete,
+    a_mount_shows_the_certificate_whose_keys_it_names,
+    a_mount_that_names_its_keys_needs_no_configuration,
+    a_mount_whose_keys_are_gone_or_no_keys_ends_at_once,
     an_expired_server_is_refused_and_its_date_is_named,
     a_server_of_tomorrow_is_refused_and_the_clock_is_named,
     a_server_of_another_name_is_refused_and_its_names_are_listed,

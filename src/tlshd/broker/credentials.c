@@ -53,6 +53,7 @@ struct credentials_set {
 	unsigned int refs;
 	struct credential one[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
 	struct signing *signing; /* NULL where none could be started */
+	bool stays; /* it runs even without keys, for those that mounts name */
 	bool has_gone; /* it has ended */
 };
 
@@ -61,6 +62,7 @@ struct credentials {
 	const config *settings;
 	struct credentials_set *current; /* NULL before the first */
 	struct credentials_set *loading;
+	bool stay; /* of the signers to come */
 	struct stamps stamps; /* of what was loaded last, whether it was usable or not */
 	uint64_t retry_at; /* usec, monotonic: when a signer that is gone is started again */
 };
@@ -177,7 +179,7 @@ size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 					out[n].fd = -1;
 				n++;
 			}
-	if (set->signing && has_keys(set))
+	if (set->signing && (set->stays || has_keys(set)))
 		*desk = signing_desk(set->signing, worker);
 	if (*desk >= 0) {
 		memset(&out[n].message, 0, sizeof(out[n].message));
@@ -190,12 +192,13 @@ size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 }
 
 int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t job,
-			  enum handshake_side side, uint64_t deadline_usec)
+			  enum handshake_side side, uint64_t deadline_usec, int key)
 {
-	if (!set || !has_key_of(set, credential_owner(side)))
+	if (key < 0 && (!set || !has_key_of(set, credential_owner(side))))
 		return 0;
-	return set->signing ? signing_grant(set->signing, worker, job, side, deadline_usec)
-			    : -EPIPE;
+	return set && set->signing
+		       ? signing_grant(set->signing, worker, job, side, deadline_usec, key)
+		       : -EPIPE;
 }
 
 /* ---- files ---- */
@@ -427,7 +430,7 @@ static void on_gone(void *ctx, const char *why)
 		memset(&c->stamps, 0,
 		       sizeof(c->stamps)); /* what is on the disk has not been seen */
 		judge(c);
-	} else if (set == c->current && has_keys(set)) {
+	} else if (set == c->current && (set->stays || has_keys(set))) {
 		log_error("the signer is lost: %s; handshakes that need a signature fail until the next one is there",
 			  why);
 		set->has_gone = true;
@@ -457,6 +460,7 @@ static void begin_load(struct credentials *c)
 		.plan = c->params.plan,
 		.loglevel = c->settings->loglevel,
 		.tls_debug = c->settings->tls_debug,
+		.stay = c->stay,
 		.credentials = credentials,
 		.loaded = on_loaded,
 		.born = on_born,
@@ -469,6 +473,7 @@ static void begin_load(struct credentials *c)
 	take_stamps(c,
 		    &c->stamps); /* before they are read: what changes meanwhile is seen next time */
 	params.ctx = c->loading = read_set(c);
+	c->loading->stays = c->stay;
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
 			if (is_usable(&c->loading->one[owner][kind]))
@@ -490,13 +495,14 @@ void credentials_configure(struct credentials *c, const config *settings)
 		begin_load(c);
 }
 
-int credentials_check(struct credentials *c)
+int credentials_check(struct credentials *c, bool signer)
 {
 	struct stamps stamps;
 
+	c->stay |= signer;
 	if (!c->loading) {
 		take_stamps(c, &stamps);
-		if (!c->current ||
+		if (!c->current || (signer && !c->current->stays) ||
 		    ((c->current->has_gone || memcmp(&stamps, &c->stamps, sizeof(stamps)) != 0) &&
 		     now() >= c->retry_at))
 			begin_load(c);

@@ -41,11 +41,12 @@ size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 /**
  * credentials_set_grant() - let a worker have one signature for a job, if there is a key for its side.
  * @deadline_usec: until then, of CLOCK_MONOTONIC
+ * @key: a private key for this job alone, DER, in sealed memory; borrowed, -1 for none
  *
  * Return: 0, also where there is no key; a negative errno when the signer cannot be told.
  */
 int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t job,
-			  enum handshake_side side, uint64_t deadline_usec);
+			  enum handshake_side side, uint64_t deadline_usec, int key);
 
 /**
  * struct credentials_params - pointers are borrowed.
@@ -82,10 +83,11 @@ void credentials_configure(struct credentials *c, const config *settings);
 
 /**
  * credentials_check() - is the current set what the disk has now?
+ * @signer: a signer is needed, even where no private key is configured
  *
  * Looks at the files, as ktls-utils' users expect: who replaces a certificate need not tell us. What has
  * changed is loaded as a whole set, and that takes the current one's place only when it is usable.
  *
  * Return: 0; -EAGAIN when a set is being loaded: @settled is called when that has ended.
  */
-int credentials_check(struct credentials *c);
+int credentials_check(struct credentials *c, bool signer);

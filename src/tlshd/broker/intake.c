@@ -178,7 +178,7 @@ static int choose_client_key(struct intake *in, struct job *j)
 /* What goes on as soon as the certificates and keys are those of the disk. */
 static void start_certified(struct intake *in, struct job *j)
 {
-	if (credentials_check(in->credentials) < 0)
+	if (credentials_check(in->credentials, j->private_key != 0) < 0)
 		job_hold(j);
 	else if (j->side == HANDSHAKE_CLIENT)
 		job_make_ready(j);

@@ -131,6 +131,8 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	j->sockfd = req->sockfd;
 	j->side = req->side;
 	j->auth = req->auth;
+	j->certificate = req->certificate;
+	j->private_key = req->private_key;
 	j->peername = *req->peername ? g_strdup(req->peername) : NULL;
 	j->keyring = one->keyring;
 	j->n_named = req->n_peers;

@@ -39,6 +39,7 @@ struct pool_worker;
  * @sockfd: the kernel's socket
  * @auth: how the two ends prove who they are
  * @peername: of a client that verifies a certificate: whom the kernel wants to speak to, else NULL; owned
+ * @certificate, @private_key: keys with those of a client whose mount names them, else 0
  * @keyring: of the request, 0 when unknown
  * @named, @n_named: the keys that the kernel names for a client
  * @key: found for it, 0 for none; set by intake and pool
@@ -57,6 +58,8 @@ struct job {
 	enum handshake_auth auth;
 	enum job_state state;
 	char *peername;
+	key_serial certificate;
+	key_serial private_key;
 	key_serial keyring;
 	key_serial named[UPCALL_PEERS_MAX];
 	size_t n_named;

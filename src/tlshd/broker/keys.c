@@ -157,6 +157,16 @@ int keys_read(struct keys *k, key_serial keyring, key_serial key, secret *psk)
 	return key_read_psk(key, psk);
 }
 
+int keys_read_bytes(struct keys *k, key_serial key, blob *out)
+{
+	int r = key_read_bytes(key, out);
+
+	if (r != -EACCES)
+		return r;
+	find_keyrings(k, false);
+	return key_read_bytes(key, out);
+}
+
 /*
  * The key that an index knows from before, where reading it proves that it is still in its keyring, for
  * only its possessor can read it, and we possess nothing but what is in that one. So a keyring of ten

@@ -69,6 +69,9 @@ bool keys_changed(const struct keys *k);
  */
 size_t keys_gauge(struct keys *k, struct recording_keyring *out, size_t max);
 
+/** keys_read_bytes() - the bytes of a key that the kernel names and that is no PSK; see key_read_bytes(). */
+int keys_read_bytes(struct keys *k, key_serial key, blob *out);
+
 /**
  * keys_status() - what the kernel is told when a key cannot be had.
  * @err: a negative errno of these functions

@@ -19,6 +19,7 @@
 #include "tlshd/broker/message-id.h"
 #include "tlshd/broker/order.h"
 #include "tlshd/broker/tls-module.h"
+#include "tlshd/shared/memfile.h"
 #include "tlshd/shared/roles.h"
 
 /* A worker's deadline comes this much before ours, so that it can still report. */
@@ -824,6 +825,63 @@ bool pool_make_room(struct pool *p, unsigned int most)
 	return true;
 }
 
+/* Return: a descriptor with what a key has; -EPROTO when @j has failed for want of it. */
+static int open_key(struct pool *p, struct job *j, key_serial key)
+{
+	g_auto(blob) bytes = {0};
+	int r = keys_read_bytes(p->params.keys, key, &bytes);
+	g_autofree char *why = NULL;
+
+	if (r == 0)
+		r = memfile_of_bytes(bytes.data, bytes.len);
+	if (r >= 0)
+		return r;
+	why = g_strdup_printf("key 0x%08x: %s", (unsigned int)key, key_strerror(r));
+	job_fail(j, CAUSE_CREDENTIAL_UNREADABLE, why);
+	return -EPROTO;
+}
+
+/* The certificate that the mount names goes to the worker, its key to the signer. Return: the key's. */
+static int give_own_pair(struct pool_worker *w, struct job *j)
+{
+	union ipc_message m = {.credential = {.header = {IPC_CREDENTIAL, j->id},
+					      .side = HANDSHAKE_CLIENT,
+					      .kind = CREDENTIAL_CERTIFICATE}};
+	int fd = open_key(w->pool, j, j->certificate);
+	int r = fd;
+
+	if (fd < 0)
+		return r;
+	r = ipc_send(w->sock, &m, fd, false);
+	close(fd);
+	if (r < 0)
+		return r;
+	j->key = j->certificate;
+	return open_key(w->pool, j, j->private_key);
+}
+
+/*
+ * What a job with certificates needs besides its worker's own. Return: 0; -EPROTO when @j has failed;
+ * another negative errno when @w has no room, or is gone.
+ */
+static int give_certificate(struct pool_worker *w, struct job *j)
+{
+	bool own = j->side == HANDSHAKE_CLIENT && j->auth == HANDSHAKE_X509 && j->certificate &&
+		   j->private_key;
+	int key = own ? give_own_pair(w, j) : -1;
+	int r;
+
+	if (own && key < 0)
+		return key;
+	r = credentials_set_grant(w->credentials, w->number, j->id, j->side, j->deadline.at, key);
+	if (key >= 0)
+		close(key);
+	if (r == 0)
+		return 0;
+	job_fail(j, CAUSE_SIGNER_GONE, g_strerror(-r));
+	return -EPROTO;
+}
+
 /*
  * Hands @j to @w. Return: 0, also when @j has failed; -EAGAIN when @w has no room: @j stays ready;
  * another negative errno when @w is gone.
@@ -843,12 +901,9 @@ static int hand_over(struct pool *p, struct job *j, struct pool_worker *w)
 	if (job_is_certified(j)) {
 		if (j->peername)
 			g_strlcpy(m->job.peername, j->peername, sizeof(m->job.peername));
-		r = credentials_set_grant(w->credentials, w->number, j->id, j->side,
-					  j->deadline.at);
-		if (r < 0) {
-			job_fail(j, CAUSE_SIGNER_GONE, g_strerror(-r));
-			return 0;
-		}
+		r = give_certificate(w, j);
+		if (r < 0)
+			return r == -EPROTO ? 0 : r;
 	} else if (j->side == HANDSHAKE_CLIENT) {
 		r = keys_read(p->params.keys, j->keyring, j->key, &m->job.psk);
 		if (r < 0) {

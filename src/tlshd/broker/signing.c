@@ -199,6 +199,7 @@ int signing_new(struct signing **out, const struct signing_params *params)
 		.role = IPC_ROLE_SIGNER,
 		.loglevel = (uint32_t)params->loglevel,
 		.tls_debug = (uint32_t)params->tls_debug,
+		.stay = params->stay,
 	};
 	struct birth birth;
 	int r;
@@ -244,9 +245,9 @@ int signing_desk(struct signing *s, uint32_t worker)
 }
 
 int signing_grant(struct signing *s, uint32_t worker, uint32_t job, enum handshake_side side,
-		  uint64_t deadline_usec)
+		  uint64_t deadline_usec, int key)
 {
 	union ipc_message m = {.grant = {{IPC_GRANT, job}, worker, (uint32_t)side, deadline_usec}};
 
-	return s->sock < 0 ? -EPIPE : ipc_send(s->sock, &m, -1, false);
+	return s->sock < 0 ? -EPIPE : ipc_send(s->sock, &m, key, false);
 }

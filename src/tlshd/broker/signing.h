@@ -11,6 +11,7 @@
 /**
  * struct signing_params - what it takes; pointers are borrowed.
  * @loglevel, @tls_debug: as in struct config
+ * @stay: there will be grants, even if no private key is loaded
  * @credentials, @n: for the signer to load; used by signing_new() only
  * @loaded: called for each of them, in their order; @fd is to be given to workers in place of the
  *	file, and the callback's to close, or -1
@@ -25,6 +26,7 @@ struct signing_params {
 	struct birth_plan plan;
 	int loglevel;
 	int tls_debug;
+	bool stay;
 	const struct birth_credential *credentials;
 	size_t n;
 	void (*loaded)(void *ctx, const struct ipc_loaded *what, int fd);
@@ -55,8 +57,9 @@ int signing_desk(struct signing *s, uint32_t worker);
 /**
  * signing_grant() - the worker may have one signature for the job.
  * @deadline_usec: until then, of CLOCK_MONOTONIC
+ * @key: a private key for this job alone, DER, in sealed memory; borrowed, -1 for none
  *
  * Return: 0 or a negative errno; it never waits.
  */
 int signing_grant(struct signing *s, uint32_t worker, uint32_t job, enum handshake_side side,
-		  uint64_t deadline_usec);
+		  uint64_t deadline_usec, int key);

@@ -162,7 +162,8 @@ static const char *check_fields(const union ipc_message *m)
 			return "a version without end";
 		if (m->birth.role != IPC_ROLE_WORKER && m->birth.role != IPC_ROLE_SIGNER)
 			return "a role that does not exist";
-		return m->birth.loglevel > 9 || m->birth.tls_debug > 9 || m->birth.sha384_compat > 1
+		return m->birth.loglevel > 9 || m->birth.tls_debug > 9 ||
+				       m->birth.sha384_compat > 1 || m->birth.stay > 1
 			       ? "a setting that does not exist"
 			       : NULL;
 	case IPC_BORN:

@@ -44,7 +44,7 @@ enum ipc_type {
 	IPC_CREDENTIAL = 11, /* broker to worker and signer, with a descriptor */
 	IPC_LOADED = 12, /* signer to broker, with a descriptor or without */
 	IPC_DESK = 13, /* broker to signer, with a descriptor */
-	IPC_GRANT = 14, /* broker to signer */
+	IPC_GRANT = 14, /* broker to signer, with a descriptor or without */
 	IPC_SIGN = 15, /* worker to signer */
 	IPC_SIGNED = 16, /* signer to worker */
 	IPC_REFUSED = 17, /* signer to broker */
@@ -128,6 +128,7 @@ enum ipc_role { IPC_ROLE_WORKER = 1, IPC_ROLE_SIGNER = 2 };
  * @version: version_of_build() of the broker
  * @role: what the process is to be
  * @credentials: CREDENTIAL messages that follow
+ * @stay: of a signer: there will be private keys, even if there is none among them
  *
  * The rest is of the configuration, see struct config.
  */
@@ -139,6 +140,7 @@ struct ipc_birth {
 	uint32_t tls_debug;
 	uint32_t sha384_compat;
 	uint32_t credentials;
+	uint32_t stay;
 };
 
 /** struct ipc_born - the answer to BIRTH. @version: version_of_build() of the new process. */
@@ -159,7 +161,9 @@ struct ipc_ring {
 #define IPC_KIND_DESK CREDENTIAL_KINDS
 
 /**
- * struct ipc_credential - one of those that are configured.
+ * struct ipc_credential - one of those that are configured; or, before a JOB and with its number, the
+ * certificate of that job, DER.
+ *
  * @side: whose it is
  * @kind: enum credential_kind, or IPC_KIND_DESK
  * @cause: CAUSE_SUCCESS, or why it cannot be used
@@ -199,6 +203,9 @@ struct ipc_desk {
 
 /**
  * struct ipc_grant - a worker may have one signature for the job, as this side and until then.
+ *
+ * With a descriptor it is by the private key in that, DER, and not by one of those that are configured.
+ *
  * @deadline_usec: of CLOCK_MONOTONIC
  */
 struct ipc_grant {

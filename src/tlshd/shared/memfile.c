@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <glib.h>
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)
 
@@ -46,6 +49,8 @@ int memfile_of_bytes(const void *bytes, size_t len)
 		at += n;
 		len -= (size_t)n;
 	}
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_SET); /* for memfile_read() */
 	return fd < 0 ? fd : seal(fd);
 }
 
@@ -89,6 +94,29 @@ int memfile_map(int fd, gnutls_datum_t *out)
 		return -errno;
 	*out = (gnutls_datum_t){map, (unsigned int)st.st_size};
 	return 0;
+}
+
+int memfile_read(int fd, gnutls_datum_t *out)
+{
+	uint8_t *bytes = g_malloc(MEMFILE_READ_MAX);
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, bytes + len, MEMFILE_READ_MAX - len)) > 0)
+		len += (size_t)n;
+	*out = (gnutls_datum_t){bytes, (unsigned int)len};
+	if (n == 0 && len && len < MEMFILE_READ_MAX)
+		return 0;
+	memfile_wipe(out);
+	return n < 0 ? -errno : -EFBIG;
+}
+
+void memfile_wipe(gnutls_datum_t *bytes)
+{
+	if (bytes->data)
+		explicit_bzero(bytes->data, bytes->size);
+	g_free(bytes->data);
+	*bytes = (gnutls_datum_t){NULL, 0};
 }
 
 void memfile_unmap(gnutls_datum_t *map)

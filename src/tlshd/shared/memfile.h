@@ -27,5 +27,17 @@ int memfile_of_file(int fd, size_t max);
  */
 int memfile_map(int fd, gnutls_datum_t *out);
 
+/**
+ * memfile_read() - read the bytes of @fd once, for those who may not map it: a key's, which is short.
+ * @out: set on success, to be wiped and freed by memfile_wipe()
+ *
+ * Return: 0; -EFBIG for one that is empty or has MEMFILE_READ_MAX bytes; another negative errno.
+ */
+int memfile_read(int fd, gnutls_datum_t *out);
+#define MEMFILE_READ_MAX 32768
+
+/** memfile_wipe() - nothing is done for one that is empty. */
+void memfile_wipe(gnutls_datum_t *bytes);
+
 /** memfile_unmap() - nothing is done for one that is empty. */
 void memfile_unmap(gnutls_datum_t *map);

@@ -222,3 +222,20 @@ int load_key(const gnutls_datum_t *pem, const char *url, gnutls_pubkey_t certifi
 	}
 	return r;
 }
+
+int load_der_key(const gnutls_datum_t *der, struct load_key *out, struct outcome *why)
+{
+	int r;
+
+	*out = (struct load_key){NULL, GNUTLS_PK_UNKNOWN};
+	if (gnutls_privkey_init(&out->key) < 0)
+		return malformed(why, "the private key", GNUTLS_E_MEMORY_ERROR);
+	r = gnutls_privkey_import_x509_raw(out->key, der, GNUTLS_X509_FMT_DER, NULL, 0);
+	if (r >= 0) {
+		out->pk = (gnutls_pk_algorithm_t)gnutls_privkey_get_pk_algorithm(out->key, NULL);
+		return 0;
+	}
+	gnutls_privkey_deinit(out->key);
+	out->key = NULL;
+	return malformed(why, "no private key in DER", r);
+}

@@ -57,3 +57,11 @@ int load_certificate(const gnutls_datum_t *pem, const char *what, gnutls_pubkey_
  */
 int load_key(const gnutls_datum_t *pem, const char *url, gnutls_pubkey_t certificate,
 	     struct load_key *out, struct outcome *why);
+
+/**
+ * load_der_key() - the private key of a mount, DER: PKCS #8, or the older form of its kind.
+ * @out: as for load_key(); whether it fits its certificate is the peer's to find out
+ *
+ * Return: 0 or -EPROTO.
+ */
+int load_der_key(const gnutls_datum_t *der, struct load_key *out, struct outcome *why);

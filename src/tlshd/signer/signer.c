@@ -41,6 +41,8 @@ struct grant {
 	uint32_t job;
 	uint32_t worker;
 	enum handshake_side side;
+	bool has_own; /* it is to be signed by a key of its own */
+	struct load_key key;
 	struct deadline deadline;
 };
 
@@ -59,6 +61,8 @@ static void free_grant(void *ptr)
 	struct grant *g = ptr;
 
 	deadlines_remove(&g->deadline);
+	if (g->key.key)
+		gnutls_privkey_deinit(g->key.key);
 	g_free(g);
 }
 
@@ -69,7 +73,25 @@ static void on_grant_over(void *owner)
 	g_hash_table_remove(g->signer->grants, GUINT_TO_POINTER(g->job));
 }
 
-static void take_grant(struct signer *s, const struct ipc_grant *m)
+/* Of a mount that names a key; without it, the worker is told that there is none. */
+static void take_key(struct grant *g, int fd)
+{
+	struct outcome why = OUTCOME_INIT;
+	gnutls_datum_t der;
+	int r = memfile_read(fd, &der);
+
+	if (r < 0)
+		outcome_set(&why, CAUSE_CREDENTIAL_UNREADABLE, "%s", g_strerror(-r));
+	else
+		r = load_der_key(&der, &g->key, &why);
+	if (r < 0)
+		log_error("job %u: the private key of the mount cannot be used: %s", g->job,
+			  why.detail);
+	memfile_wipe(&der);
+	close(fd);
+}
+
+static void take_grant(struct signer *s, const struct ipc_grant *m, int fd)
 {
 	struct grant *g = g_new0(struct grant, 1);
 
@@ -79,6 +101,9 @@ static void take_grant(struct signer *s, const struct ipc_grant *m)
 	g->side = m->side;
 	g->deadline.at = m->deadline_usec + GRANT_GRACE_USEC;
 	g->deadline.owner = g;
+	g->has_own = fd >= 0;
+	if (fd >= 0)
+		take_key(g, fd);
 	deadlines_add(&s->deadlines, &g->deadline);
 	g_hash_table_replace(s->grants, GUINT_TO_POINTER(g->job), g);
 }
@@ -145,17 +170,15 @@ static void serve(struct desk *d, const struct ipc_sign *m)
 	struct grant *g = g_hash_table_lookup(s->grants, GUINT_TO_POINTER(m->header.job));
 	union ipc_message reply = {0};
 	const struct load_key *k;
-	enum handshake_side side;
 	int r;
 
 	if (!g || g->worker != d->worker) {
 		refuse(d, "a signature that it may not have");
 		return;
 	}
-	side = g->side;
+	k = g->has_own ? &g->key : &s->keys[credential_owner(g->side)][m->pq];
+	r = k->key ? make_signature(k, g->side, m, reply.signature.signature) : -ENOKEY;
 	g_hash_table_remove(s->grants, GUINT_TO_POINTER(m->header.job));
-	k = &s->keys[credential_owner(side)][m->pq];
-	r = k->key ? make_signature(k, side, m, reply.signature.signature) : -ENOKEY;
 	if (r == -EINVAL)
 		refuse(d, "a signature that TLS 1.3 does not have");
 	else
@@ -216,10 +239,10 @@ static int take_broker_message(struct signer *s)
 	}
 	if (m.header.type == IPC_DESK)
 		open_desk(s, &m.desk, fd);
+	else if (m.header.type == IPC_GRANT)
+		take_grant(s, &m.grant, fd);
 	else if (fd >= 0)
 		close(fd);
-	if (m.header.type == IPC_GRANT)
-		take_grant(s, &m.grant);
 	return 0;
 }
 
@@ -355,7 +378,7 @@ static void run(int sock)
 		if (take_credential(&s) < 0)
 			return;
 	forget_certificates(&s);
-	if (!has_keys(&s)) {
+	if (!has_keys(&s) && !birth.stay) {
 		newborn_say_born(sock);
 		return;
 	}

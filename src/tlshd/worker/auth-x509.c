@@ -15,6 +15,7 @@ struct auth_x509 {
 	struct auth auth;
 	struct auth_x509_params params;
 	const struct x509_owner *owner;
+	const struct x509_pair *pairs[2]; /* that we may show: ours, or the job's and none */
 	char *peername;
 	bool is_address; /* the peer's name is */
 	struct transcript transcript; /* where we sign */
@@ -54,14 +55,14 @@ static int describe_key(gnutls_privkey_t key, unsigned int flags, void *userdata
 {
 	const struct auth_x509 *a = userdata;
 
-	return describe(&a->owner->pairs[0], flags);
+	return describe(a->pairs[0], flags);
 }
 
 static int describe_pq_key(gnutls_privkey_t key, unsigned int flags, void *userdata)
 {
 	const struct auth_x509 *a = userdata;
 
-	return describe(&a->owner->pairs[1], flags);
+	return describe(a->pairs[1], flags);
 }
 
 static int ask_signer(struct auth_x509 *a, gnutls_privkey_t key, gnutls_sign_algorithm_t algorithm,
@@ -142,19 +143,19 @@ static int retrieve(gnutls_session_t tls, const gnutls_datum_t *issuers, int n_i
 		    unsigned int *n, gnutls_privkey_t *key)
 {
 	struct auth_x509 *a = gnutls_session_get_ptr(tls);
-	const struct x509_pair *pairs = a->owner->pairs;
-	bool pq = is_usable(&pairs[1]) && peer_takes(tls, &pairs[1]);
+	const struct x509_pair *const *pairs = a->pairs;
+	bool pq = is_usable(pairs[1]) && peer_takes(tls, pairs[1]);
 
 	*chain = NULL;
 	*n = 0;
 	*key = NULL;
-	if (a->params.auth == HANDSHAKE_UNAUTH || !is_usable(&pairs[pq]))
+	if (a->params.auth == HANDSHAKE_UNAUTH || !is_usable(pairs[pq]))
 		return 0;
 	*key = key_of_signer(a, pq);
 	if (!*key)
 		return -1;
-	*chain = (gnutls_pcert_st *)(uintptr_t)pairs[pq].chain; /* GnuTLS does not change it */
-	*n = pairs[pq].n;
+	*chain = (gnutls_pcert_st *)(uintptr_t)pairs[pq]->chain; /* GnuTLS does not change it */
+	*n = pairs[pq]->n;
 	return 0;
 }
 
@@ -185,13 +186,13 @@ static int fail_for(const struct outcome *problem, struct outcome *why)
 /* Our own certificate, where the handshake needs one. */
 static int check_pairs(const struct auth_x509 *a, struct outcome *why)
 {
-	const struct x509_pair *pairs = a->owner->pairs;
+	const struct x509_pair *const *pairs = a->pairs;
 
-	if (a->params.auth == HANDSHAKE_UNAUTH || is_usable(&pairs[0]) || is_usable(&pairs[1]))
+	if (a->params.auth == HANDSHAKE_UNAUTH || is_usable(pairs[0]) || is_usable(pairs[1]))
 		return 0;
 	for (size_t pq = 0; pq < 2; pq++)
-		if (pairs[pq].problem.cause != CAUSE_SUCCESS)
-			return fail_for(&pairs[pq].problem, why);
+		if (pairs[pq]->problem.cause != CAUSE_SUCCESS)
+			return fail_for(&pairs[pq]->problem, why);
 	outcome_set(why,
 		    a->params.side == HANDSHAKE_SERVER ? CAUSE_NO_CERTIFICATE
 						       : CAUSE_NO_CLIENT_CERTIFICATE,
@@ -275,6 +276,7 @@ static void free_x509(struct auth *auth)
 		if (a->keys[pq])
 			gnutls_privkey_deinit(a->keys[pq]);
 	transcript_clear(&a->transcript);
+	x509_pair_free(a->params.own);
 	g_free(a->peername);
 	g_free(a);
 }
@@ -294,6 +296,7 @@ void auth_x509_attach(struct x509 *x)
 
 struct auth *auth_x509_new(const struct auth_x509_params *params)
 {
+	static const struct x509_pair none;
 	static const struct auth_kind x509 = {begin, prepare, agreed, judged, free_x509};
 	struct auth_x509 *a = g_new0(struct auth_x509, 1);
 
@@ -301,6 +304,8 @@ struct auth *auth_x509_new(const struct auth_x509_params *params)
 	a->params = *params;
 	a->params.peername = NULL;
 	a->owner = &params->x509->owners[credential_owner(params->side)];
+	a->pairs[0] = params->own ? params->own : &a->owner->pairs[0];
+	a->pairs[1] = params->own ? &none : &a->owner->pairs[1];
 	a->judgement = (struct outcome)OUTCOME_INIT;
 	if (params->side == HANDSHAKE_CLIENT) {
 		a->peername = g_strdup(params->peername);

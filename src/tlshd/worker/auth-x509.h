@@ -13,6 +13,7 @@
  * @policy: borrowed
  * @job: the broker's number, by which the signer knows the handshake
  * @auth: HANDSHAKE_X509, or HANDSHAKE_UNAUTH for a client that shows no certificate
+ * @own: a certificate for this job alone, in place of ours; NULL for none; the session's from now on
  * @peername: of a client: the name that the server's certificate is to have; copied
  *
  * A server asks every client for a certificate, which may have none; one that is shown must be good.
@@ -23,6 +24,7 @@ struct auth_x509_params {
 	unsigned int job;
 	enum handshake_side side;
 	enum handshake_auth auth;
+	struct x509_pair *own;
 	const char *peername;
 };
 

@@ -33,6 +33,7 @@ struct worker {
 	sd_event *event;
 	struct engine engine;
 	GHashTable *jobs; /* number to struct held */
+	GHashTable *certificates; /* number to struct x509_pair, of jobs that are about to come */
 	struct deadlines deadlines;
 	struct deadlines pauses; /* of jobs whose session goes on at a time of its own */
 	guint untrimmed; /* jobs since the heap was last given back */
@@ -206,6 +207,15 @@ static void on_deadline(void *owner)
 		finish(h, session_outcome(h->session));
 }
 
+static struct x509_pair *steal_certificate(struct worker *w, uint32_t job)
+{
+	struct x509_pair *pair = NULL;
+
+	g_hash_table_steal_extended(w->certificates, GUINT_TO_POINTER(job), NULL,
+				    (gpointer *)&pair);
+	return pair;
+}
+
 static struct auth *new_auth(struct held *h, const struct ipc_job *job)
 {
 	struct engine *e = &h->worker->engine;
@@ -224,6 +234,7 @@ static struct auth *new_auth(struct held *h, const struct ipc_job *job)
 		.job = h->job,
 		.side = job->side,
 		.auth = job->auth,
+		.own = job->auth == HANDSHAKE_X509 ? steal_certificate(h->worker, h->job) : NULL,
 		.peername = job->peername,
 	};
 
@@ -296,6 +307,9 @@ static int on_broker(sd_event_source *source, int sock, uint32_t events, void *u
 		return sd_event_exit(w->event, 0);
 	if (m.header.type == IPC_JOB)
 		take_job(w, &m.job, fd);
+	else if (m.header.type == IPC_CREDENTIAL)
+		g_hash_table_replace(w->certificates, GUINT_TO_POINTER(m.header.job),
+				     x509_pair_of_der(fd));
 	else if (fd >= 0)
 		close(fd);
 	if (m.header.type == IPC_KEY)
@@ -337,6 +351,7 @@ static void run(int sock)
 	if (take_credentials(&w, birth.credentials) < 0)
 		return;
 	w.jobs = g_hash_table_new_full(NULL, NULL, NULL, held_free);
+	w.certificates = g_hash_table_new_full(NULL, NULL, NULL, x509_pair_free);
 	if (sd_event_new(&w.event) < 0 ||
 	    sd_event_add_io(w.event, NULL, sock, EPOLLIN, on_broker, &w) < 0 ||
 	    deadlines_init(&w.deadlines, w.event, on_deadline) < 0 ||
@@ -353,6 +368,7 @@ static void run(int sock)
 	newborn_say_born(sock);
 	sd_event_loop(w.event);
 	g_hash_table_destroy(w.jobs);
+	g_hash_table_destroy(w.certificates);
 	deadlines_clear(&w.pauses);
 	deadlines_clear(&w.deadlines);
 	sd_event_unref(w.event);

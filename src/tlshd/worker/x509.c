@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <glib.h>
 
 #include "tlshd/shared/memfile.h"
 
@@ -120,6 +121,36 @@ static void take_content(struct x509_owner *o, const struct ipc_credential *c, i
 		break;
 	}
 	memfile_unmap(&content);
+}
+
+struct x509_pair *x509_pair_of_der(int fd)
+{
+	struct x509_pair *p = g_new0(struct x509_pair, 1);
+	gnutls_datum_t der = {NULL, 0};
+	int r = fd < 0 ? -EBADF : memfile_read(fd, &der);
+
+	if (r < 0) {
+		outcome_set(&p->problem, CAUSE_CREDENTIAL_UNREADABLE, "%s", g_strerror(-r));
+	} else {
+		r = gnutls_pcert_import_x509_raw(&p->chain[0], &der, GNUTLS_X509_FMT_DER, 0);
+		if (r < 0)
+			fail(&p->problem, "the certificate of the mount", r);
+		else
+			p->n = 1;
+	}
+	memfile_wipe(&der);
+	if (fd >= 0)
+		close(fd);
+	return p;
+}
+
+void x509_pair_free(void *ptr)
+{
+	struct x509_pair *p = ptr;
+
+	if (p && p->n)
+		gnutls_pcert_deinit(&p->chain[0]);
+	g_free(p);
 }
 
 void x509_take(struct x509 *x, const struct ipc_credential *c, int fd)

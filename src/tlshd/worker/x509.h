@@ -53,6 +53,15 @@ int x509_init(struct x509 *x);
 void x509_clear(struct x509 *x);
 
 /**
+ * x509_pair_of_der() - the certificate of one job.
+ * @fd: with it, DER; taken over, -1 for none
+ *
+ * Return: a pair, to be freed by x509_pair_free(); its problem tells what is wrong with it.
+ */
+struct x509_pair *x509_pair_of_der(int fd);
+void x509_pair_free(void *pair);
+
+/**
  * x509_take() - one of the broker's CREDENTIAL messages.
  * @fd: what came with it, taken over; -1 for nothing
  */
