@@ -78,10 +78,12 @@ void doctor_target_tls(struct doctor *d);
 /** doctor_target_plain() - do those ports refuse what is not encrypted? */
 void doctor_target_plain(struct doctor *d);
 
-/* doctor-x509.c; both only where the configuration has certificates */
+/* doctor-x509.c; all only where the configuration has certificates */
 
 /** doctor_x509_certificates() - can they be read, and are they valid now and for some time? */
 void doctor_x509_certificates(struct doctor *d);
+/** doctor_x509_signer() - can the process be born that has the private keys? */
+void doctor_x509_signer(struct doctor *d);
 /** doctor_x509_clock() - is the clock right, by which they are judged? */
 void doctor_x509_clock(struct doctor *d);
 

@@ -17,9 +17,8 @@ static doctor_process *owner_of(const struct doctor *d, unsigned long inode)
 	for (guint i = 0; i < d->daemons->len; i++) {
 		doctor_process *p = g_ptr_array_index(d->daemons, i);
 
-		for (guint n = 0; n < p->sockets->len; n++)
-			if (g_array_index(p->sockets, unsigned long, n) == inode)
-				return p;
+		if (doctor_process_has_socket(p, inode))
+			return p;
 	}
 	return NULL;
 }
@@ -99,39 +98,77 @@ static int members(const struct doctor *d, struct upcall_member *found)
 	return n;
 }
 
-/* "tlshd of ktls-utils (process 12)" */
-static char *describe(const struct doctor *d, const struct upcall_member *member)
+/* Who serves. */
+struct server {
+	const doctor_process *daemon; /* NULL: it is not called tlshd, or we may not look */
+	uint32_t port; /* its netlink port */
+};
+
+/*
+ * The processes behind the sockets, each once. What only systemd's descriptor store has is read by nobody,
+ * and its port is that of a process which may have ended long ago.
+ */
+static int find_servers(const struct doctor *d, const struct upcall_member *found, int n,
+			struct server *servers)
 {
-	const doctor_process *p = owner_of(d, member->inode);
+	int count = 0;
+
+	for (int i = 0; i < MIN(n, UPCALL_MEMBERS_MAX); i++) {
+		struct server one = {owner_of(d, found[i].inode), found[i].port};
+		bool again = false;
+
+		if (!one.daemon &&
+		    !doctor_system_has_socket(d->system, (pid_t)PORT_PID(one.port), found[i].inode))
+			continue;
+		for (int s = 0; s < count; s++)
+			again |= one.daemon && servers[s].daemon == one.daemon;
+		if (!again)
+			servers[count++] = one;
+	}
+	return count;
+}
+
+/* "tlshd of ktls-utils (process 12)" */
+static char *describe(const struct server *server)
+{
+	const doctor_process *p = server->daemon;
 
 	if (!p)
 		return g_strdup_printf("process %u, if its netlink port %u tells",
-				       PORT_PID(member->port), member->port);
+				       PORT_PID(server->port), server->port);
 	return g_strdup_printf(p->ours ? "tlshd (process %d)" : "tlshd of ktls-utils (process %d)",
 			       p->pid);
 }
 
-/* Sockets of systemd's descriptor store are in the group too, and nobody reads them. */
-static int count_served(const struct doctor *d, const struct upcall_member *found, int n,
-			int *foreign)
+static void tell_server(struct doctor *d, const struct server *server, bool alone)
 {
-	int served = 0;
+	const doctor_process *p = server->daemon;
+	g_autofree char *who = describe(server);
 
-	*foreign = 0;
-	for (int i = 0; i < MIN(n, UPCALL_MEMBERS_MAX); i++) {
-		const doctor_process *p = owner_of(d, found[i].inode);
-		bool alive = p || doctor_system_has(d->system, "/proc/%u", PORT_PID(found[i].port));
-
-		served += alive;
-		*foreign += alive && !(p && p->ours);
-	}
-	return served;
+	if (p && p->ours)
+		doctor_ok(d, "tlshd", "%s serves this network namespace", who);
+	else if (!alone)
+		doctor_mend(doctor_fault(d, "tlshd",
+					 "another daemon takes some of the handshakes of this network namespace: %s",
+					 who),
+			    "kill %u; and remove ktls-utils if it is installed",
+			    p ? (unsigned int)p->pid : PORT_PID(server->port));
+	else if (p)
+		doctor_mend(doctor_warning(d, "tlshd",
+					   "%s serves this network namespace, not this tlshd", who),
+			    "kill %d; remove ktls-utils; systemctl restart tlshd", p->pid);
+	else
+		doctor_mend(doctor_warning(d, "tlshd",
+					   "the daemon that serves this network namespace is not known: %s",
+					   who),
+			    "run nvme-tls doctor as root");
 }
 
 void doctor_daemon_serves(struct doctor *d)
 {
 	struct upcall_member found[UPCALL_MEMBERS_MAX];
-	int n = members(d, found), served, foreign;
+	struct server servers[UPCALL_MEMBERS_MAX];
+	int n = members(d, found), count, ours = 0;
 
 	if (n == -EPROTONOSUPPORT)
 		return; /* the check of the kernel says so */
@@ -142,38 +179,17 @@ void doctor_daemon_serves(struct doctor *d)
 			    "run nvme-tls doctor as root");
 		return;
 	}
-	served = count_served(d, found, n, &foreign);
-	if (served == 0) {
+	count = find_servers(d, found, n, servers);
+	if (count == 0)
 		tell_not_running(d);
-		return;
+	for (int i = 0; i < count; i++) {
+		tell_server(d, &servers[i], count == 1);
+		ours += servers[i].daemon && servers[i].daemon->ours;
 	}
-	for (int i = 0; i < MIN(n, UPCALL_MEMBERS_MAX); i++) {
-		const doctor_process *p = owner_of(d, found[i].inode);
-		g_autofree char *who = describe(d, &found[i]);
-
-		if (p && p->ours)
-			doctor_ok(d, "tlshd", "%s serves this network namespace", who);
-		else if (served > 1)
-			doctor_mend(doctor_fault(d, "tlshd",
-						 "another daemon takes some of the handshakes of this network namespace: %s",
-						 who),
-				    "kill %u; and remove ktls-utils if it is installed",
-				    p ? (unsigned int)p->pid : PORT_PID(found[i].port));
-		else if (p)
-			doctor_mend(doctor_warning(d, "tlshd",
-						   "%s serves this network namespace, not this tlshd",
-						   who),
-				    "kill %d; remove ktls-utils; systemctl restart tlshd", p->pid);
-		else
-			doctor_mend(doctor_warning(d, "tlshd",
-						   "the daemon that serves this network namespace is not known: %s",
-						   who),
-				    "run nvme-tls doctor as root");
-	}
-	if (served > 1 && !foreign)
+	if (ours > 1)
 		doctor_mend(doctor_fault(d, "tlshd",
 					 "%d daemons serve this network namespace, and each takes some of its handshakes",
-					 served),
+					 ours),
 			    "stop all but one of them");
 }
 

@@ -215,7 +215,8 @@ void doctor_process_free(doctor_process *p)
 {
 	g_free(p->config);
 	g_free(p->netns);
-	g_array_unref(p->sockets);
+	if (p->sockets)
+		g_array_unref(p->sockets);
 	g_free(p);
 }
 
@@ -259,18 +260,41 @@ static void read_arguments(const struct doctor_system *s, doctor_process *p)
 }
 
 /* A broker may hold a descriptor for each of ten thousand peers: readlink costs a microsecond each. */
-static void read_sockets(const struct doctor_system *s, doctor_process *p)
+static GArray *read_sockets(const struct doctor_system *s, pid_t pid)
 {
-	g_autoptr(GPtrArray) fds = doctor_system_list(s, "/proc/%d/fd", p->pid);
+	g_autoptr(GPtrArray) fds = doctor_system_list(s, "/proc/%d/fd", pid);
+	GArray *sockets = g_array_new(FALSE, FALSE, sizeof(unsigned long));
 
 	for (guint i = 0; i < fds->len; i++) {
-		g_autofree char *link = doctor_system_link(s, "/proc/%d/fd/%s", p->pid,
+		g_autofree char *link = doctor_system_link(s, "/proc/%d/fd/%s", pid,
 							   (const char *)g_ptr_array_index(fds, i));
 		unsigned long inode;
 
 		if (link && sscanf(link, "socket:[%lu]", &inode) == 1)
-			g_array_append_val(p->sockets, inode);
+			g_array_append_val(sockets, inode);
 	}
+	return sockets;
+}
+
+static bool has_socket(const GArray *sockets, unsigned long inode)
+{
+	for (guint i = 0; i < sockets->len; i++)
+		if (g_array_index(sockets, unsigned long, i) == inode)
+			return true;
+	return false;
+}
+
+bool doctor_process_has_socket(const doctor_process *p, unsigned long inode)
+{
+	return p->sockets && has_socket(p->sockets, inode);
+}
+
+bool doctor_system_has_socket(const struct doctor_system *s, pid_t pid, unsigned long inode)
+{
+	g_autoptr(GArray) sockets = read_sockets(s, pid);
+
+	return doctor_system_has(s, "/proc/%d", pid) &&
+	       (!sockets->len || has_socket(sockets, inode));
 }
 
 /* Reads and does not map: a file that is cut short meanwhile would end us. */
@@ -314,7 +338,6 @@ static doctor_process *read_process(const struct doctor_system *s, pid_t pid, in
 	unsigned int uid;
 
 	p->pid = pid;
-	p->sockets = g_array_new(FALSE, FALSE, sizeof(unsigned long));
 	read_status(s, pid, &uid, parent);
 	p->root = uid == 0;
 	p->netns = doctor_system_link(s, "/proc/%d/ns/net", pid);
@@ -358,7 +381,7 @@ GPtrArray *doctor_system_daemons(const struct doctor_system *s)
 		p->worker |= is_daemon(all, g_array_index(parents, int, i));
 		if (p->worker)
 			continue;
-		read_sockets(s, p);
+		p->sockets = read_sockets(s, p->pid);
 		p->ours = p->root && is_ours(s, p->pid);
 	}
 	return all;

@@ -111,7 +111,7 @@ bool doctor_system_unit(const struct doctor_system *s, const char *name, struct 
  * @ours: its program is this tlshd, not the one of ktls-utils
  * @config: the file of --config, NULL for the default ones
  * @netns: its network namespace, as /proc/PID/ns/net has it; NULL when that cannot be read
- * @sockets: inodes of its sockets, unsigned long
+ * @sockets: inodes of its sockets, unsigned long; NULL of a worker
  */
 typedef struct doctor_process {
 	pid_t pid;
@@ -124,6 +124,16 @@ typedef struct doctor_process {
 } doctor_process;
 
 void doctor_process_free(doctor_process *p);
+
+/** doctor_process_has_socket() - whether it has the socket of this inode. */
+bool doctor_process_has_socket(const doctor_process *p, unsigned long inode);
+
+/**
+ * doctor_system_has_socket() - the same of any process.
+ *
+ * Return: false when there is no such process; true when we may not see its sockets.
+ */
+bool doctor_system_has_socket(const struct doctor_system *s, pid_t pid, unsigned long inode);
 
 /** doctor_system_daemons() - every process of a tlshd, ours or not, to be freed by g_ptr_array_unref(). */
 GPtrArray *doctor_system_daemons(const struct doctor_system *s);

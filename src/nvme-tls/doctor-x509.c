@@ -265,6 +265,44 @@ void doctor_x509_certificates(struct doctor *d)
 	}
 }
 
+static bool has_private_key(const struct doctor *d)
+{
+	g_autoptr(GKeyFile) config = read_config(d);
+
+	for (size_t s = 0; config && s < G_N_ELEMENTS(sections); s++)
+		for (size_t n = 0; n < G_N_ELEMENTS(settings); n++)
+			if (settings[n].kind == PRIVATE &&
+			    g_key_file_has_key(config, sections[s], settings[n].name, NULL))
+				return true;
+	return false;
+}
+
+void doctor_x509_signer(struct doctor *d)
+{
+	static const char name[] = "tlshd-signer.socket";
+	g_auto(doctor_unit) unit = {0};
+
+	if (!has_private_key(d) || !doctor_system_unit(d->system, name, &unit))
+		return;
+	if (strcmp(unit.load, "masked") == 0)
+		doctor_mend(doctor_fault(d, name,
+					 "%s is masked, so nothing can sign with the private keys",
+					 name),
+			    "systemctl unmask %s && systemctl restart tlshd", name);
+	else if (strcmp(unit.load, "not-found") == 0)
+		doctor_mend(doctor_fault(d, name,
+					 "there is no unit %s, so nothing can sign with the private keys",
+					 name),
+			    "install tlshd again, then systemctl daemon-reload");
+	else if (strcmp(unit.active, "active") != 0)
+		doctor_mend(doctor_fault(d, name,
+					 "%s is %s, so nothing can sign with the private keys",
+					 name, unit.active),
+			    "systemctl restart %s tlshd", name);
+	else
+		doctor_ok(d, name, "%s starts the process that has the private keys", name);
+}
+
 /* A file cannot have been written later than now. Return: one that was, to be freed by g_free(). */
 static char *file_of_the_future(const struct doctor *d, GPtrArray *files)
 {

@@ -45,6 +45,7 @@ static const struct {
 	{"boot-unit", DOCTOR_BOTH, doctor_boot_unit},
 	{"udev-rule", DOCTOR_BOTH, doctor_boot_rule},
 	{"certificates", DOCTOR_BOTH, doctor_x509_certificates},
+	{"signer", DOCTOR_BOTH, doctor_x509_signer},
 	{"clock", DOCTOR_BOTH, doctor_x509_clock},
 	{"connect", DOCTOR_BOTH, doctor_connect},
 };

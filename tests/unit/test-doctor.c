@@ -277,6 +277,35 @@ static void two_of_ours_are_one_too_many(void **state)
 	world_finds(w, LEVEL_FAULT, "2 daemons serve", "stop all but one");
 }
 
+/* A broker may have more than one socket in the group, one that it was handed over among them. */
+static void daemon_with_two_sockets_is_one(void **state)
+{
+	struct world *w = *state;
+
+	put_process(w, 100, OURS, "net:[1]");
+	world_link(w, "/proc/100/fd/7", "socket:[90]");
+	put_group(w, (const int[]){100, 9, 0});
+	world_check(w, doctor_daemon_serves);
+	world_is_fine(w);
+	assert_int_equal(w->d.findings->len, 1);
+}
+
+/* The process that opened a socket has ended, and its number is another one's now. */
+static void number_that_was_used_again_is_no_daemon(void **state)
+{
+	struct world *w = *state;
+
+	put_process(w, 100, OURS, "net:[1]");
+	put_group(w, (const int[]){100, 9, 0});
+	world_link(w, "/proc/9/fd/0", "socket:[91]");
+	world_check(w, doctor_daemon_serves);
+	world_is_fine(w);
+	/* It is one that has the socket, whatever its name. */
+	world_link(w, "/proc/9/fd/1", "socket:[90]");
+	world_check(w, doctor_daemon_serves);
+	world_finds(w, LEVEL_FAULT, "another daemon takes some", "kill 9");
+}
+
 static void daemon_in_another_network_namespace_is_named(void **state)
 {
 	struct world *w = *state;
@@ -964,6 +993,28 @@ static void old_revocation_list_and_open_private_key_are_named(void **state)
 	world_finds(w, LEVEL_FAULT, "no revocation list in PEM", "head -1");
 }
 
+static void signer_that_cannot_be_born_is_named(void **state)
+{
+	struct world *w = *state;
+
+	put_unit(w, "LoadState=loaded\\nActiveState=failed\\n");
+	world_check(w, doctor_x509_signer);
+	world_is_silent(w);
+	world_put(w, SYSCONFDIR "/tlshd.conf",
+		  "[authenticate.server]\nx509.private_key=pkcs11:object=nfs\n");
+	world_check(w, doctor_x509_signer);
+	world_finds(w, LEVEL_FAULT, "tlshd-signer.socket is failed", "systemctl restart");
+	put_unit(w, "LoadState=masked\\nActiveState=inactive\\n");
+	world_check(w, doctor_x509_signer);
+	world_finds(w, LEVEL_FAULT, "masked", "systemctl unmask tlshd-signer.socket");
+	put_unit(w, "LoadState=not-found\\nActiveState=inactive\\n");
+	world_check(w, doctor_x509_signer);
+	world_finds(w, LEVEL_FAULT, "there is no unit", "install tlshd again");
+	put_unit(w, "LoadState=loaded\\nActiveState=active\\n");
+	world_check(w, doctor_x509_signer);
+	world_is_fine(w);
+}
+
 static void clock_is_judged_where_there_are_certificates(void **state)
 {
 	struct world *w = *state;
@@ -1003,6 +1054,8 @@ int main(void)
 		CASE(socket_in_the_descriptor_store_serves_nobody),
 		CASE(daemon_of_ktls_utils_is_named_alone_and_beside_ours),
 		CASE(two_of_ours_are_one_too_many),
+		CASE(daemon_with_two_sockets_is_one),
+		CASE(number_that_was_used_again_is_no_daemon),
 		CASE(daemon_in_another_network_namespace_is_named),
 		CASE(daemon_without_workers_is_named_with_the_reason),
 		CASE(worker_of_systemd_is_told_by_its_argument_or_name),
@@ -1034,6 +1087,7 @@ int main(void)
 		CASE(udev_rule_is_judged),
 		CASE(certificates_are_judged_by_their_dates),
 		CASE(old_revocation_list_and_open_private_key_are_named),
+		CASE(signer_that_cannot_be_born_is_named),
 		CASE(clock_is_judged_where_there_are_certificates),
 	};
 
