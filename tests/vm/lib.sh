@@ -177,7 +177,8 @@ listens() {
 
 tlshd_pid() { cat "$SCENARIO_DIR/${1:-tlshd}.pid"; }
 
-# workers [NAME]: their process numbers, which are those at the other ends of the broker's sockets
+# workers [NAME]: their process numbers, which are those at the other ends of the broker's sockets; a signer is
+# none
 workers() {
 	local pid
 	pid=$(tlshd_pid "$@")
@@ -186,7 +187,8 @@ workers() {
 		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
 		pid == broker { other[$8] = 1; next }
 		{ at[$6] = pid }
-		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n
+		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n |
+		while read -r pid; do [[ $(cat "/proc/$pid/comm" 2>/dev/null) == tlshd-signer ]] || echo "$pid"; done
 }
 
 # connections PID: of the target's, those that this process holds
@@ -432,6 +434,7 @@ make_namespaces() {
 clean_up() {
 	trap - ERR
 	local path
+	[[ ! -e /run/tlshd-nfsd ]] || (. "${BASH_SOURCE[0]%/*}/nfs.sh" && stop_nfs)
 	# First the host's side, with a delete that does not wait for a daemon.
 	nvme disconnect-all >/dev/null 2>&1 || true
 	for path in /sys/class/nvme/nvme*/delete_controller; do
