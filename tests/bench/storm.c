@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A storm of NVMe/TCP peers on OpenSSL: honest ones, silent ones, ones that stop half-way. */
+/* A storm of NVMe/TCP or NFS peers on OpenSSL: honest ones, silent ones, ones that stop half-way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -21,10 +21,50 @@
 
 #define PDU_LEN 128
 #define PDU_ICREQ 0x00
-#define PDU_ICRESP 0x01
 #define MAX_EVENTS 64
+/* RPC over TCP (RFC 5531): the record mark, xid, and the NULL procedure of NFS 4; then the flavor. */
+#define RPC_NULL                                                                                  \
+	0x80, 0, 0, 40, 's', 't', 'r', 'm', 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0x86, 0xa3, 0, 0, 0, 4, \
+		0, 0, 0, 0
+#define RPC_CALL_LEN 44
 
 enum mode { HONEST, SILENT, HALF };
+
+struct message {
+	const unsigned char *bytes;
+	size_t len;
+};
+
+/* What an honest peer says, and how the answers begin that it must get. */
+struct protocol {
+	struct message probe, offer; /* before the handshake, if at all */
+	struct message request, reply;
+	size_t offer_len, reply_len; /* of the whole answers */
+};
+
+static const unsigned char icreq[PDU_LEN] = {PDU_ICREQ, 0, PDU_LEN, 0, PDU_LEN};
+static const unsigned char icresp[] = {0x01, 0, PDU_LEN};
+static const struct protocol nvme = {
+	.request = {icreq, sizeof(icreq)},
+	.reply = {icresp, sizeof(icresp)},
+	.reply_len = PDU_LEN,
+};
+
+/* The credential AUTH_TLS asks for TLS, and the verifier of the reply has STARTTLS (RFC 9289, 4.1). */
+static const unsigned char auth_tls[RPC_CALL_LEN] = {RPC_NULL, 0, 0, 0, 7};
+static const unsigned char starttls[] = {0x80, 0, 0,   32,  's', 't', 'r', 'm', 0,   0,	 0,
+					 1,    0, 0,   0,   0,	 0,   0,   0,	0,   0,	 0,
+					 0,    8, 'S', 'T', 'A', 'R', 'T', 'T', 'L', 'S'};
+static const unsigned char auth_none[RPC_CALL_LEN] = {RPC_NULL, 0, 0, 0, 0};
+static const unsigned char rpc_reply[] = {0x80, 0, 0, 24, 's', 't', 'r', 'm', 0, 0, 0, 1};
+static const struct protocol nfs = {
+	.probe = {auth_tls, sizeof(auth_tls)},
+	.offer = {starttls, sizeof(starttls)},
+	.offer_len = 36,
+	.request = {auth_none, sizeof(auth_none)},
+	.reply = {rpc_reply, sizeof(rpc_reply)},
+	.reply_len = 28,
+};
 
 struct options {
 	char *host;
@@ -34,6 +74,9 @@ struct options {
 	char *mode_name;
 	char *cgroup;
 	char *ready_file;
+	char *ca_file;
+	char *certificate_file;
+	gboolean nfs;
 	enum mode mode;
 	int connections;
 	int concurrency;
@@ -43,14 +86,14 @@ struct options {
 	int settle_ms;
 };
 
-enum state { IDLE, CONNECTING, HANDSHAKING, ASKING, LISTENING, HOLDING, OVER };
+enum state { IDLE, CONNECTING, PROBING, HANDSHAKING, ASKING, LISTENING, HOLDING, OVER };
 
 struct peer {
 	int fd;
 	enum state state;
 	SSL *ssl;
 	gint64 start;
-	size_t done; /* bytes of the PDU sent or received */
+	size_t done; /* bytes of the answer received */
 	unsigned char reply[PDU_LEN];
 };
 
@@ -68,6 +111,7 @@ struct storm {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	SSL_CTX *ctx;
+	const struct protocol *protocol;
 	GByteArray *half; /* the first half of a ClientHello */
 	int epoll;
 	int signals;
@@ -184,7 +228,19 @@ static void make_context(struct storm *s)
 		die("OpenSSL has not what TLS 1.3 needs");
 	SSL_CTX_set_mode(s->ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(s->ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_psk_use_session_callback(s->ctx, psk_session);
+	if (!s->o.nfs) {
+		SSL_CTX_set_psk_use_session_callback(s->ctx, psk_session);
+		return;
+	}
+	if (s->o.ca_file) {
+		SSL_CTX_set_verify(s->ctx, SSL_VERIFY_PEER, NULL);
+		if (!SSL_CTX_load_verify_file(s->ctx, s->o.ca_file))
+			die("%s cannot be used", s->o.ca_file);
+	}
+	if (s->o.certificate_file &&
+	    (!SSL_CTX_use_certificate_chain_file(s->ctx, s->o.certificate_file) ||
+	     !SSL_CTX_use_PrivateKey_file(s->ctx, s->o.certificate_file, SSL_FILETYPE_PEM)))
+		die("%s has not a certificate and its key", s->o.certificate_file);
 }
 
 static SSL *make_ssl(struct storm *s)
@@ -310,7 +366,7 @@ static void tls_failed(struct storm *s, struct peer *p, int r)
 
 static void run_tls(struct storm *s, struct peer *p)
 {
-	static const unsigned char icreq[PDU_LEN] = {PDU_ICREQ, 0, PDU_LEN, 0, PDU_LEN};
+	const struct protocol *protocol = s->protocol;
 	int r;
 
 	ERR_clear_error();
@@ -324,25 +380,64 @@ static void run_tls(struct storm *s, struct peer *p)
 		p->state = ASKING;
 	}
 	if (p->state == ASKING) {
-		r = SSL_write(p->ssl, icreq, sizeof(icreq));
+		r = SSL_write(p->ssl, protocol->request.bytes, (int)protocol->request.len);
 		if (r <= 0) {
 			tls_failed(s, p, r);
 			return;
 		}
 		p->state = LISTENING;
 	}
-	while (p->done < PDU_LEN) {
-		r = SSL_read(p->ssl, p->reply + p->done, (int)(PDU_LEN - p->done));
+	while (p->done < protocol->reply_len) {
+		r = SSL_read(p->ssl, p->reply + p->done, (int)(protocol->reply_len - p->done));
 		if (r <= 0) {
 			tls_failed(s, p, r);
 			return;
 		}
 		p->done += (size_t)r;
 	}
-	if (p->reply[0] == PDU_ICRESP && p->reply[2] == PDU_LEN)
+	if (memcmp(p->reply, protocol->reply.bytes, protocol->reply.len) == 0)
 		completed(s, p);
 	else
 		failed(s, p, "bad_reply");
+}
+
+static void begin_tls(struct storm *s, struct peer *p)
+{
+	p->state = HANDSHAKING;
+	p->done = 0;
+	p->ssl = make_ssl(s);
+	SSL_set_fd(p->ssl, p->fd);
+	run_tls(s, p);
+}
+
+static void send_probe(struct storm *s, struct peer *p)
+{
+	const struct message *probe = &s->protocol->probe;
+
+	p->state = PROBING;
+	if (send(p->fd, probe->bytes, probe->len, MSG_NOSIGNAL) != (ssize_t)probe->len)
+		failed(s, p, errno_kind(errno));
+	else
+		watch(s, p, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+static void read_offer(struct storm *s, struct peer *p)
+{
+	const struct protocol *protocol = s->protocol;
+	ssize_t n = recv(p->fd, p->reply + p->done, protocol->offer_len - p->done, 0);
+
+	if (n <= 0) {
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			failed(s, p, n == 0 ? "closed_before" : errno_kind(errno));
+		return;
+	}
+	p->done += (size_t)n;
+	if (p->done < protocol->offer_len)
+		return;
+	if (memcmp(p->reply, protocol->offer.bytes, protocol->offer.len) == 0)
+		begin_tls(s, p);
+	else
+		failed(s, p, "no_offer");
 }
 
 static void connected(struct storm *s, struct peer *p)
@@ -350,10 +445,10 @@ static void connected(struct storm *s, struct peer *p)
 	s->settled++;
 	switch (s->o.mode) {
 	case HONEST:
-		p->state = HANDSHAKING;
-		p->ssl = make_ssl(s);
-		SSL_set_fd(p->ssl, p->fd);
-		run_tls(s, p);
+		if (s->protocol->probe.len)
+			send_probe(s, p);
+		else
+			begin_tls(s, p);
 		break;
 	case HALF:
 		if (send(p->fd, s->half->data, s->half->len, MSG_NOSIGNAL) !=
@@ -421,6 +516,9 @@ static void on_event(struct storm *s, struct peer *p)
 	case HOLDING:
 		failed(s, p, "dropped");
 		break;
+	case PROBING:
+		read_offer(s, p);
+		break;
 	case HANDSHAKING:
 	case ASKING:
 	case LISTENING:
@@ -444,6 +542,7 @@ static void check_times(struct storm *s, gint64 now)
 		    now - s->peers[i].start >= s->o.timeout_s * G_USEC_PER_SEC)
 			failed(s, &s->peers[i],
 			       s->peers[i].state == CONNECTING	  ? "timeout_connecting"
+			       : s->peers[i].state == PROBING	  ? "timeout_probing"
 			       : s->peers[i].state == HANDSHAKING ? "timeout_handshake"
 								  : "timeout_after");
 }
@@ -599,8 +698,14 @@ static void parse(struct options *o, int *argc, char ***argv)
 		{"identity", 0, 0, G_OPTION_ARG_STRING, &o->identity, "PSK identity", "TEXT"},
 		{"key-file", 0, 0, G_OPTION_ARG_FILENAME, &o->key_file,
 		 "File with the TLS PSK in hexadecimal (or the environment's STORM_KEY)", "FILE"},
+		{"nfs", 0, 0, G_OPTION_ARG_NONE, &o->nfs,
+		 "NFS clients with certificates, each up to the reply to a NULL", NULL},
+		{"ca", 0, 0, G_OPTION_ARG_FILENAME, &o->ca_file, "What the server's is verified by",
+		 "FILE"},
+		{"certificate", 0, 0, G_OPTION_ARG_FILENAME, &o->certificate_file,
+		 "A client's certificate and its key in one file", "FILE"},
 		{"mode", 0, 0, G_OPTION_ARG_STRING, &o->mode_name,
-		 "honest: up to an ICResp; silent: connect and hold; half: half a ClientHello and hold",
+		 "honest: up to an ICResp (or NULL's reply); silent: connect and hold; half: half a ClientHello and hold",
 		 "MODE"},
 		{"connections", 'n', 0, G_OPTION_ARG_INT, &o->connections, "How many (1)", "N"},
 		{"concurrency", 'c', 0, G_OPTION_ARG_INT, &o->concurrency, "At a time (all)", "N"},
@@ -619,7 +724,8 @@ static void parse(struct options *o, int *argc, char ***argv)
 		{0},
 	};
 	static const char *const modes[] = {"honest", "silent", "half"};
-	g_autoptr(GOptionContext) context = g_option_context_new("- a storm of NVMe/TCP peers");
+	g_autoptr(GOptionContext)
+		context = g_option_context_new("- a storm of NVMe/TCP or NFS peers");
 	g_autoptr(GError) error = NULL;
 
 	g_option_context_add_main_entries(context, entries, NULL);
@@ -638,8 +744,10 @@ static void parse(struct options *o, int *argc, char ***argv)
 		o->concurrency = o->connections;
 	if (o->mode != HONEST && o->concurrency < o->connections)
 		die("peers that hold are all there at once");
-	if (o->mode != SILENT && !o->identity)
+	if (o->mode != SILENT && !o->nfs && !o->identity)
 		die("an identity is needed");
+	if (o->mode != HONEST && o->nfs)
+		die("NFS clients are honest");
 }
 
 static void open_loop(struct storm *s)
@@ -678,9 +786,11 @@ int main(int argc, char **argv)
 			  }};
 
 	parse(&s.o, &argc, &argv);
+	s.protocol = s.o.nfs ? &nfs : &nvme;
 	resolve(&s);
 	if (s.o.mode != SILENT) {
-		read_key(&s);
+		if (!s.o.nfs)
+			read_key(&s);
 		make_context(&s);
 	}
 	if (s.o.mode == HALF)
