@@ -2,8 +2,9 @@
 /*
  * A worker that a peer has taken over, in a tlshd of its own that is never installed: the linker
  * leads sandbox_enter() and session_new() through here. TLSHD_ATTACK says what it tries, once,
- * with its first job from number 7 on; TLSHD_ATTACK_FLAG is a file that makes it once; the number
- * of a key that it was not given is in TLSHD_ATTACK_KEY.
+ * with its first job from number 7 on; TLSHD_ATTACK_FLAG is a file that makes it once; with
+ * TLSHD_ATTACK_DESK it is one that may ask the signer; the number of a key that it was not given is in
+ * TLSHD_ATTACK_KEY.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,21 +41,24 @@ struct session *__wrap_session_new(const struct session_params *params);
 static const char *attack;
 static key_serial_t key;
 static int sock = -1;
+static int desk = -1; /* the signer's */
 static pid_t broker;
 static bool mine;
 static bool is_ours[FIRST_JOB]; /* jobs that this worker has been given */
 
-/* The one descriptor of the broker's. */
-static int find_sock(void)
+/* The descriptor of the broker's, and the desk, at which a worker waits for so long only. */
+static void find_socks(void)
 {
 	for (int fd = 3; fd < 1024; fd++) {
+		struct timeval patience = {0};
 		int type;
-		socklen_t len = sizeof(type);
+		socklen_t len = sizeof(type), size = sizeof(patience);
 
-		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET)
-			return fd;
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET)
+			continue;
+		getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, &size);
+		*(patience.tv_sec ? &desk : &sock) = fd;
 	}
-	return -1;
 }
 
 /* ---- system calls ---- */
@@ -322,6 +326,78 @@ static void attack_stderr(uint32_t job, int fd)
 			continue;
 }
 
+/* ---- the signer ---- */
+
+static void ask_signature(uint32_t job, gnutls_sign_algorithm_t algorithm, uint32_t len)
+{
+	struct ipc_sign m = {{IPC_SIGN, job}, .algorithm = algorithm, .len = len};
+	struct ipc_signed answer;
+
+	if (send(desk, &m, sizeof(m), MSG_NOSIGNAL) < 0 ||
+	    recv(desk, &answer, sizeof(answer), 0) <= 0)
+		log_line(LOG_NOTICE, "attack: no signature of job %u", job);
+	else
+		log_line(LOG_NOTICE, "attack: %s of job %u",
+			 answer.len ? "a SIGNATURE" : "an error in place of a signature", job);
+}
+
+/* Two for one connection. */
+static void attack_signatures(uint32_t job, int fd)
+{
+	ask_signature(job, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
+	ask_signature(job, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
+}
+
+/* Of connections that another worker has. */
+static void attack_foreign_signatures(uint32_t job, int fd)
+{
+	for (uint32_t other = 1; other < FIRST_JOB; other++)
+		if (!is_ours[other])
+			ask_signature(other, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
+}
+
+/* As TLS 1.2 or a certificate has them. */
+static void attack_old_signatures(uint32_t job, int fd)
+{
+	ask_signature(job, GNUTLS_SIGN_ECDSA_SHA1, 32);
+}
+
+static void attack_odd_hash(uint32_t job, int fd)
+{
+	ask_signature(job, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 20);
+}
+
+/* What only the broker may say. */
+static void attack_grant(uint32_t job, int fd)
+{
+	struct ipc_grant m = {{IPC_GRANT, job + 1000},
+			      .worker = 1,
+			      .side = HANDSHAKE_SERVER,
+			      .deadline_usec = UINT64_MAX / 2};
+
+	if (send(desk, &m, sizeof(m), MSG_NOSIGNAL) < 0)
+		_exit(3);
+	ask_signature(job + 1000, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
+}
+
+/* A success with a client's certificate that nobody has shown. */
+static void attack_certified(uint32_t job, int fd)
+{
+	struct ipc_done m = {.header = {IPC_DONE, job},
+			     .cause = CAUSE_SUCCESS,
+			     .cipher = GNUTLS_CIPHER_AES_128_GCM,
+			     .alert_sent = -1,
+			     .certified = 1};
+
+	say(&m, sizeof(m));
+}
+
+/* It asks for the key of an identity, in a handshake that has none. */
+static void attack_keys_of_nvme(uint32_t job, int fd)
+{
+	say_lookup(job, 1);
+}
+
 /* It hears nothing any more, whoever ends. */
 static void attack_deaf(uint32_t job, int fd)
 {
@@ -333,16 +409,33 @@ static const struct {
 	const char *name;
 	void (*run)(uint32_t job, int fd);
 } attacks[] = {
-	{"short", attack_short},	 {"long", attack_long},
-	{"type", attack_type},		 {"direction", attack_direction},
-	{"endless", attack_endless},	 {"descriptors", attack_descriptors},
-	{"unknown", attack_unknown},	 {"foreign", attack_foreign},
-	{"twice", attack_twice},	 {"lookups", attack_lookups},
-	{"keys", attack_keys},		 {"success", attack_success},
-	{"plain", attack_plain},	 {"half", attack_half},
-	{"cipher", attack_cipher},	 {"ran", attack_ran},
-	{"emergency", attack_emergency}, {"log", attack_log},
-	{"stderr", attack_stderr},	 {"deaf", attack_deaf},
+	{"short", attack_short},
+	{"long", attack_long},
+	{"type", attack_type},
+	{"direction", attack_direction},
+	{"endless", attack_endless},
+	{"descriptors", attack_descriptors},
+	{"unknown", attack_unknown},
+	{"foreign", attack_foreign},
+	{"twice", attack_twice},
+	{"lookups", attack_lookups},
+	{"keys", attack_keys},
+	{"success", attack_success},
+	{"plain", attack_plain},
+	{"half", attack_half},
+	{"cipher", attack_cipher},
+	{"ran", attack_ran},
+	{"emergency", attack_emergency},
+	{"log", attack_log},
+	{"signatures", attack_signatures},
+	{"foreign-signatures", attack_foreign_signatures},
+	{"old-signatures", attack_old_signatures},
+	{"odd-hash", attack_odd_hash},
+	{"grant", attack_grant},
+	{"certified", attack_certified},
+	{"keys-of-nvme", attack_keys_of_nvme},
+	{"stderr", attack_stderr},
+	{"deaf", attack_deaf},
 };
 
 static void send_messages(const struct session_params *params)
@@ -358,11 +451,12 @@ int __wrap_sandbox_enter(const struct role *role)
 	int fd;
 
 	attack = getenv("TLSHD_ATTACK");
-	if (role == &role_worker && attack && flag &&
+	if (role == &role_worker)
+		find_socks();
+	if (role == &role_worker && attack && flag && (desk >= 0 || !getenv("TLSHD_ATTACK_DESK")) &&
 	    (fd = open(flag, O_CREAT | O_EXCL | O_WRONLY, 0600)) >= 0) {
 		close(fd);
 		mine = true;
-		sock = find_sock();
 		broker = getppid();
 		key = serial ? (key_serial_t)strtol(serial, NULL, 0) : 1;
 		if (strcmp(attack, "calls") == 0)

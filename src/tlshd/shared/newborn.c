@@ -21,8 +21,10 @@ static int log_sock = -1;
 /* The broker never keeps us waiting long; if it is gone, so are we. */
 void newborn_tell(int sock, const union ipc_message *m)
 {
-	if (ipc_send(sock, m, -1, true) < 0)
-		_exit(EXIT_FAILURE);
+	int r = ipc_send(sock, m, -1, true);
+
+	if (r < 0)
+		_exit(r == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 static void log_to_broker(int priority, const char *line)
