@@ -348,12 +348,13 @@ static void attack_signatures(uint32_t job, int fd)
 	ask_signature(job, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
 }
 
-/* Of connections that another worker has. */
+/* Of connections that another worker has; where it has none yet, of the one that it will have. */
 static void attack_foreign_signatures(uint32_t job, int fd)
 {
 	for (uint32_t other = 1; other < FIRST_JOB; other++)
 		if (!is_ours[other])
 			ask_signature(other, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
+	ask_signature(job + 1, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, 32);
 }
 
 /* As TLS 1.2 or a certificate has them. */

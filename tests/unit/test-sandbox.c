@@ -733,6 +733,38 @@ static void on_arm64_the_lists_are_the_same(void **state)
 	assert_int_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
 }
 
+/* A signer is asked by workers that may be in anybody's hands; its keys leave it by no call. */
+static void signer_has_fewer_calls_than_a_worker(void **state)
+{
+	static const int calls[] = {SCMP_SYS(sendto),	    SCMP_SYS(setsockopt), SCMP_SYS(openat),
+				    SCMP_SYS(socket),	    SCMP_SYS(connect),	  SCMP_SYS(execve),
+				    SCMP_SYS(clone),	    SCMP_SYS(fork),	  SCMP_SYS(ptrace),
+				    SCMP_SYS(memfd_create), SCMP_SYS(keyctl),	  SCMP_SYS(kill)};
+	struct seccomp_data data = {.arch = AUDIT_ARCH_X86_64};
+	struct sock_filter f[4096];
+	size_t n = export_filter(sandbox_filter(&role_signer, SCMP_ARCH_X86_64), f,
+				 G_N_ELEMENTS(f));
+
+	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
+		data.nr =
+			seccomp_syscall_resolve_name_arch(SCMP_ARCH_X86_64,
+							  seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE,
+											   calls[i]));
+		if (run_filter(f, n, &data) == SECCOMP_RET_ALLOW)
+			fail_msg("%d is allowed", data.nr);
+	}
+	/* What a token's module needs besides, and no more. */
+	n = export_filter(sandbox_filter(&role_signer_of_tokens, SCMP_ARCH_X86_64), f,
+			  G_N_ELEMENTS(f));
+	data.nr = 257; /* openat */
+	assert_int_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+	data.nr = 59; /* execve */
+	assert_int_not_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+	data.nr = 41; /* socket(AF_INET) */
+	data.args[0] = 2;
+	assert_int_not_equal(run_filter(f, n, &data), SECCOMP_RET_ALLOW);
+}
+
 static int set_up(void **state)
 {
 	char *why = NULL;
@@ -758,6 +790,7 @@ int main(void)
 		cmocka_unit_test(the_broker_may_not_start_or_load_or_mount),
 		cmocka_unit_test(the_broker_keeps_four_capabilities),
 		cmocka_unit_test(on_arm64_the_lists_are_the_same),
+		cmocka_unit_test(signer_has_fewer_calls_than_a_worker),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
