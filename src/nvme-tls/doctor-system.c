@@ -138,8 +138,8 @@ int doctor_system_run(const struct doctor_system *s, char **out, const char *pro
 		g_ptr_array_add(argv, argument);
 	va_end(args);
 	g_ptr_array_add(argv, NULL);
-	if (!g_spawn_sync("/", (char **)argv->pdata, environment, G_SPAWN_STDIN_FROM_DEV_NULL, NULL,
-			  NULL, &text, &errors, &status, NULL))
+	if (!g_spawn_sync("/", (char **)argv->pdata, environment, 0, NULL, NULL, &text, &errors,
+			  &status, NULL))
 		return -ENOENT;
 	if (!WIFEXITED(status))
 		return -EIO;
