@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Handshakes with certificates, the whole daemon and OpenSSL: test-certificates.py FAKE-TLSHD MAKE-CERTIFICATE"""
-import os, shutil, signal, socket, subprocess, sys, tempfile, time
+import os, re, shutil, signal, socket, subprocess, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
 from kernel import CLIENT, SERVER, UNAUTH, X509, Daemon, Keyring, Request, run_cases
@@ -16,7 +16,7 @@ os.chmod(home.name, 0o755)
 def make(name, *words):
     return subprocess.run([MAKE, certs, name, *words]).returncode
 
-NAMES = ["dns=server.test", "ip=127.0.0.1"]
+NAMES = ["dns=server.test", "ip=127.0.0.1", "ip=fd00::1"]
 make("ca", "ca")
 make("other-ca", "ca")
 make("middle", "ca", "issuer=ca")
@@ -147,7 +147,9 @@ def a_client_verifies_a_server_by_its_name():
     logged('succeeded')
 
 def a_client_verifies_a_server_by_its_address():
-    same("status", 0, our_client(peername="127.0.0.1")[0].status)
+    for name in "127.0.0.1", "fd00::1", "[fd00::1]":
+        same("status with " + name, 0, our_client(peername=name)[0].status)
+    refused("wrong-name", "mounted as fd00::2", peername="[fd00::2]")
 
 def a_client_shows_its_certificate():
     request, said = our_client("server", "-Verify", "1", auth=X509)
@@ -211,14 +213,14 @@ def mount_with_keys(on, name, **how):
 def a_mount_shows_the_certificate_whose_keys_it_names():
     request, said = mount_with_keys(daemon, "client2")
     same("status", 0, request.status)
-    assert "CN = client2" in said, said
+    assert re.search("CN ?= ?client2", said), said
 
 def a_mount_that_names_its_keys_needs_no_configuration():
     with tempfile.TemporaryDirectory() as directory:
         other = Daemon(sys.argv[1], directory, keyring, "[authenticate.client]\nx509.truststore=%s/ca.pem\n" % certs)
         request, said = mount_with_keys(other, "client2")
         same("status", 0, request.status)
-        assert "CN = client2" in said, said
+        assert re.search("CN ?= ?client2", said), said
         same("exit code", 0, other.stop())
 
 def a_mount_whose_keys_are_gone_or_no_keys_ends_at_once():
@@ -282,7 +284,7 @@ def bad_clients_are_refused_with_an_alert():
 def a_mount_with_mtls_and_no_certificate_ends_at_once():
     for suffix in ".pem", ".key":
         os.rename(held("client", suffix), held("client", suffix + ".away"))
-    refused("credential-unreadable", auth=X509)
+    refused("no-client-certificate", auth=X509)
     same("status of a mount with tls", 0, our_client()[0].status)
     for suffix in ".pem", ".key":
         os.rename(held("client", suffix + ".away"), held("client", suffix))
@@ -294,7 +296,11 @@ def a_server_without_a_certificate_refuses_with_an_alert():
     request, said = s_client()
     assert request.status
     assert "alert" in said, said
-    logged("[credential-unreadable]")
+    logged("[no-certificate]")
+    os.mkdir(held("server", ".pem"))
+    assert s_client()[0].status
+    logged("it is no regular file")
+    os.rmdir(held("server", ".pem"))
     holds("server", "server")
     same("status", 0, s_client()[0].status)
 
@@ -314,11 +320,16 @@ def tls_1_2_is_no_way_round():
 
 # --- credentials that change
 
+def shows(name):
+    """The server's certificate is this one; OpenSSL 3.2 writes it differently."""
+    said = s_client()[1]
+    assert re.search("subject=CN ?= ?" + name, said), said
+
 def a_certificate_that_is_replaced_is_shown_to_the_next_peer():
     make("renewed", "issuer=ca", "usage=server", *NAMES)
-    assert "CN = server" in s_client()[1]
+    shows("server")
     holds("server", "renewed")
-    assert "CN = renewed" in s_client()[1]
+    shows("renewed")
     holds("server", "server")
 
 def half_of_a_certificate_changes_nothing():
@@ -334,12 +345,12 @@ def half_of_a_certificate_changes_nothing():
 def a_key_that_is_replaced_first_waits_for_its_certificate():
     make("renewed", "issuer=ca", "usage=server", *NAMES)
     put(certs + "/renewed.key", held("server", ".key"))
-    assert "CN = server" in s_client()[1]
+    shows("server")
     logged("[key-misfit]")
     put(certs + "/renewed.pem", held("server", ".pem"))
-    assert "CN = renewed" in s_client()[1]
+    shows("renewed")
     holds("server", "server")
-    assert "CN = server" in s_client()[1]
+    shows("server")
 
 def signers():
     return [p for p in daemon.workers() if open("/proc/%d/comm" % p).read() == "tlshd-signer\n"]

@@ -90,6 +90,11 @@ static bool is_key(size_t kind)
 	return kind == CREDENTIAL_KEY || kind == CREDENTIAL_PQ_KEY;
 }
 
+static bool is_certificate(size_t kind)
+{
+	return kind == CREDENTIAL_CERTIFICATE || kind == CREDENTIAL_PQ_CERTIFICATE;
+}
+
 /* ---- sets ---- */
 
 struct credentials_set *credentials_set_ref(struct credentials_set *set)
@@ -300,11 +305,25 @@ static void read_one(struct credential *one, const char *path, size_t kind)
 		log_warning("%s does not exist: certificates are not checked for revocation; remove x509.crl, or put a list there",
 			    path);
 		one->configured = false;
+	} else if (one->fd == -ENOENT && is_certificate(kind)) {
+		log_warning("%s does not exist: there is no certificate until somebody puts one there",
+			    path);
+		one->configured = false;
 	} else {
 		outcome_set(&one->outcome, CAUSE_CREDENTIAL_UNREADABLE, "%s: %s", path,
 			    one->fd == -EINVAL ? "it is no regular file" : g_strerror(-one->fd));
 	}
 	one->fd = -1;
+}
+
+/* A certificate is nothing without its key, and a key nothing without its certificate. */
+static void pair(struct credential *certificate, struct credential *key)
+{
+	if (certificate->configured && !key->configured)
+		outcome_set(&certificate->outcome, CAUSE_CREDENTIAL_UNREADABLE,
+			    "no private key is set for it");
+	if (!certificate->configured)
+		key->configured = false;
 }
 
 static struct credentials_set *read_set(struct credentials *c)
@@ -328,6 +347,12 @@ static struct credentials_set *read_set(struct credentials *c)
 				one->text = g_strdup("");
 			}
 		}
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++) {
+		struct credential *one = set->one[owner];
+
+		pair(&one[CREDENTIAL_CERTIFICATE], &one[CREDENTIAL_KEY]);
+		pair(&one[CREDENTIAL_PQ_CERTIFICATE], &one[CREDENTIAL_PQ_KEY]);
+	}
 	return set;
 }
 

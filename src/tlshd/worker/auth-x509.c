@@ -281,6 +281,19 @@ static void free_x509(struct auth *auth)
 	g_free(a);
 }
 
+/* A mount writes an IPv6 address with brackets, and one of a link with its interface; names have neither. */
+static char *plain_name(const char *name)
+{
+	size_t len = strlen(name);
+	bool bracketed = len > 2 && name[0] == '[' && name[len - 1] == ']';
+	char *plain = bracketed ? g_strndup(name + 1, len - 2) : g_strdup(name);
+
+	if (strchr(plain, ':'))
+		plain[strcspn(plain, "%")] = '\0';
+	return plain;
+}
+
+/* Such a name is not sent to the server (RFC 6066, 3): GnuTLS's refuse the ClientHello for it. */
 static bool is_address(const char *name)
 {
 	struct in6_addr address;
@@ -308,7 +321,7 @@ struct auth *auth_x509_new(const struct auth_x509_params *params)
 	a->pairs[1] = params->own ? &none : &a->owner->pairs[1];
 	a->judgement = (struct outcome)OUTCOME_INIT;
 	if (params->side == HANDSHAKE_CLIENT) {
-		a->peername = g_strdup(params->peername);
+		a->peername = plain_name(params->peername);
 		a->is_address = is_address(a->peername);
 	}
 	return &a->auth;
