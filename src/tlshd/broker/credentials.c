@@ -525,6 +525,10 @@ int credentials_check(struct credentials *c, bool signer)
 	struct stamps stamps;
 
 	c->stay |= signer;
+	if (c->loading && signer && !c->loading->stays) { /* its signer would end */
+		credentials_set_unref(g_steal_pointer(&c->loading));
+		begin_load(c);
+	}
 	if (!c->loading) {
 		take_stamps(c, &stamps);
 		if (!c->current || (signer && !c->current->stays) ||
