@@ -311,6 +311,14 @@ def what_the_peer_says_of_our_certificate_is_in_the_log():
     logged("[peer-knows-no-issuer]")
     holds("client", "client")
 
+def names_in_a_certificate_forge_no_line():
+    evil = "evil\ntlshd: client handshake with everybody succeeded\033[31m"
+    make(evil, "issuer=other-ca", "usage=client")
+    make("evil-names", "issuer=ca", "dns=two\nlines", "dns=" + "x" * 200)
+    refuses_client("unknown-issuer", evil, "unknown ca", "tlshd: client handshake with everybody succeeded")
+    refused("wrong-name", "x" * 80 + "...", name="evil-names")
+    assert not daemon.lines("^tlshd: client handshake with everybody|^lines|\033"), daemon.tail()
+
 def tls_1_2_is_no_way_round():
     peer = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % daemon.port, "-tls1_2"], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -414,6 +422,7 @@ sys.exit(run_cases([marked(case) for case in [
     a_mount_with_mtls_and_no_certificate_ends_at_once,
     a_server_without_a_certificate_refuses_with_an_alert,
     what_the_peer_says_of_our_certificate_is_in_the_log,
+    names_in_a_certificate_forge_no_line,
     tls_1_2_is_no_way_round,
     a_certificate_that_is_replaced_is_shown_to_the_next_peer,
     half_of_a_certificate_changes_nothing,
