@@ -384,6 +384,19 @@ def without_keys_no_signer_runs():
         same("processes", {"tlshd-worker\n"}, set(names))
         same("exit code", 0, other.stop())
 
+def a_pin_is_in_no_line():
+    with tempfile.TemporaryDirectory() as directory:
+        url = "pkcs11:token=nobody-has-this;object=server;type=private?pin-value=271828&module-name=none"
+        other = Daemon(sys.argv[1], directory, keyring, "[authenticate.server]\nx509.certificate=%s/server.pem\nx509.private_key=%s\n" % (certs, url))
+        other.auth = X509
+        peer = socket.create_connection(("127.0.0.1", other.port))
+        peer.sendall(b"\x16\x03\x01\x00\x04\x01\x00\x00\x00")
+        assert other.next_request().outcome()
+        peer.close()
+        other.wait_for_line("pin-value=\\.\\.\\.&module-name.*\\[token\\]")
+        same("exit code", 0, other.stop())
+        assert "271828" not in other.log(), other.tail()
+
 def a_large_list_costs_a_handshake_nothing():
     make("large", "issuer=ca", "crl=20000")
     put(certs + "/large.crl", held("server", ".crl"))
@@ -429,6 +442,7 @@ sys.exit(run_cases([marked(case) for case in [
     a_key_that_is_replaced_first_waits_for_its_certificate,
     a_signer_that_dies_is_replaced,
     without_keys_no_signer_runs,
+    a_pin_is_in_no_line,
     a_large_list_costs_a_handshake_nothing,
     the_daemon_ends_cleanly,
 ]]))

@@ -168,6 +168,14 @@ static void describe(const struct credential *one, size_t owner, size_t kind,
 	out->fd = one->fd;
 }
 
+/* A worker needs to know no more of a key than whether there is one; a URL may have a PIN in it. */
+static void hide_key(const struct credential *one, struct birth_credential *out)
+{
+	out->fd = -1;
+	if (one->outcome.cause == CAUSE_SUCCESS)
+		memset(out->message.text, 0, sizeof(out->message.text));
+}
+
 size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 			    struct birth_credential out[CREDENTIALS_OF_WORKER], int *desk)
 {
@@ -181,7 +189,7 @@ size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 			if (set->one[owner][kind].configured) {
 				describe(&set->one[owner][kind], owner, kind, &out[n]);
 				if (is_key(kind))
-					out[n].fd = -1;
+					hide_key(&set->one[owner][kind], &out[n]);
 				n++;
 			}
 	if (set->signing && (set->stays || has_keys(set)))
@@ -406,6 +414,17 @@ static void judge(struct credentials *c)
 	adopt(c);
 }
 
+/* A path or a URL for the log. */
+static char *without_pin(const char *text)
+{
+	const char *pin = strstr(text, "pin-value=");
+
+	if (!pin)
+		return g_strdup(text);
+	return g_strdup_printf("%.*spin-value=...%s", (int)(pin - text), text,
+			       pin + strcspn(pin, "&"));
+}
+
 static void on_loaded(void *ctx, const struct ipc_loaded *what, int fd)
 {
 	struct credentials_set *set = ctx;
@@ -417,8 +436,11 @@ static void on_loaded(void *ctx, const struct ipc_loaded *what, int fd)
 		return;
 	}
 	one = &set->one[credential_owner(what->side)][what->kind];
-	if (what->cause != CAUSE_SUCCESS)
-		outcome_set(&one->outcome, what->cause, "%s: %s", one->text, what->text);
+	if (what->cause != CAUSE_SUCCESS) {
+		g_autofree char *name = without_pin(one->text);
+
+		outcome_set(&one->outcome, what->cause, "%s: %s", name, what->text);
+	}
 	if (fd >= 0 || is_key(what->kind))
 		close_content(one);
 	if (fd >= 0)
