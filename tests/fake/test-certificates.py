@@ -125,10 +125,10 @@ def refuses_client(cause, cert, alert, *words):
         logged(word)
     assert alert in said, "no '%s' in: %s" % (alert, said)
 
-def start_s_client(*options, cert=None):
+def start_s_client(*options, cert=None, port=None):
     shown = ["-cert", "%s/%s.pem" % (certs, cert), "-cert_chain", "%s/%s.pem" % (certs, cert), "-key", "%s/%s.key" % (certs, cert)] if cert else []
     return subprocess.Popen(
-        ["openssl", "s_client", "-connect", "127.0.0.1:%d" % daemon.port, "-tls1_3", "-CAfile", certs + "/ca.pem",
+        ["openssl", "s_client", "-connect", "127.0.0.1:%d" % (port or daemon.port), "-tls1_3", "-CAfile", certs + "/ca.pem",
          "-verify_return_error", "-no_ign_eof", *shown, *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -384,6 +384,26 @@ def without_keys_no_signer_runs():
         same("processes", {"tlshd-worker\n"}, set(names))
         same("exit code", 0, other.stop())
 
+def a_pair_that_was_never_usable_holds_up_no_other():
+    with tempfile.TemporaryDirectory() as directory:
+        open(directory + "/nonsense.pem", "w").write("nonsense\n")
+        for suffix in ".pem", ".key":
+            put(certs + "/server" + suffix, directory + "/server" + suffix)
+        text = "".join("x509.%s=%s/%s\n" % (key, directory, file) for key, file in [
+            ("certificate", "server.pem"), ("private_key", "server.key"), ("pq.certificate", "nonsense.pem"), ("pq.private_key", "nonsense.pem")])
+        other = Daemon(sys.argv[1], directory, keyring, "[authenticate.server]\n" + text)
+        other.auth = X509
+        def shown():
+            peer = start_s_client(port=other.port)
+            other.next_request().outcome()
+            return re.search("subject=CN ?= ?([a-z]+)", peer.communicate(timeout=kernel.PATIENCE)[0])[1]
+        same("certificate", "server", shown())
+        other.wait_for_line(r"x509.pq.certificate.*\[credential-malformed\]")
+        for suffix in ".key", ".pem":
+            put(certs + "/chained" + suffix, directory + "/server" + suffix)
+        same("certificate after it was replaced", "chained", shown())
+        same("exit code", 0, other.stop())
+
 def a_pin_is_in_no_line():
     with tempfile.TemporaryDirectory() as directory:
         url = "pkcs11:token=nobody-has-this;object=server;type=private?pin-value=271828&module-name=none"
@@ -442,6 +462,7 @@ sys.exit(run_cases([marked(case) for case in [
     a_key_that_is_replaced_first_waits_for_its_certificate,
     a_signer_that_dies_is_replaced,
     without_keys_no_signer_runs,
+    a_pair_that_was_never_usable_holds_up_no_other,
     a_pin_is_in_no_line,
     a_large_list_costs_a_handshake_nothing,
     the_daemon_ends_cleanly,

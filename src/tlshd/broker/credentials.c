@@ -140,14 +140,18 @@ static bool has_keys(const struct credentials_set *set)
 	return has_key_of(set, 0) || has_key_of(set, 1);
 }
 
-/* A file that is gone has been taken away; but one that makes no sense may be half-written. */
-static bool is_in_transit(const struct credentials_set *set)
+/*
+ * A file that is gone has been taken away; but one that makes no sense, and has made some, may be
+ * half-written.
+ */
+static bool is_in_transit(const struct credentials_set *set, const struct credentials_set *before)
 {
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
 			enum cause cause = set->one[owner][kind].outcome.cause;
 
-			if (cause == CAUSE_CREDENTIAL_MALFORMED || cause == CAUSE_KEY_MISFIT)
+			if ((cause == CAUSE_CREDENTIAL_MALFORMED || cause == CAUSE_KEY_MISFIT) &&
+			    is_usable(&before->one[owner][kind]))
 				return true;
 		}
 	return false;
@@ -405,7 +409,8 @@ static void judge(struct credentials *c)
 	struct credentials_set *set = c->loading;
 
 	log_problems(set);
-	if (c->current && !c->current->has_gone && (set->has_gone || is_in_transit(set))) {
+	if (c->current && !c->current->has_gone &&
+	    (set->has_gone || is_in_transit(set, c->current))) {
 		log_warning("the certificates and keys that were loaded before stay in use");
 		settle(c);
 		credentials_set_unref(set);
