@@ -13,6 +13,8 @@
 
 /* Names of a certificate that a message lists. */
 #define NAMES_MAX 8
+/* 112 bits of security (NIST SP 800-57, table 2); GnuTLS's NORMAL would take 1024. */
+#define RSA_BITS_MIN 2048
 /* A name's bytes in a message: all that it has from a peer is cut. */
 #define NAME_MAX_SHOWN 80
 
@@ -196,11 +198,19 @@ static void tell_of_purpose(const struct chain *c, struct outcome *o)
 		    purposes->len ? purposes->str : "none, or one of its issuers' excludes it");
 }
 
-static void tell_of_weakness(const struct chain *c, struct outcome *o)
+static bool has_short_key(gnutls_x509_crt_t certificate)
 {
 	unsigned int bits = 0;
-	int pk = gnutls_x509_crt_get_pk_algorithm(c->list[0], &bits);
-	int sign = gnutls_x509_crt_get_signature_algorithm(c->list[0]);
+	int pk = gnutls_x509_crt_get_pk_algorithm(certificate, &bits);
+
+	return (pk == GNUTLS_PK_RSA || pk == GNUTLS_PK_RSA_PSS) && bits < RSA_BITS_MIN;
+}
+
+static void tell_of_weakness(gnutls_x509_crt_t certificate, struct outcome *o)
+{
+	unsigned int bits = 0;
+	int pk = gnutls_x509_crt_get_pk_algorithm(certificate, &bits);
+	int sign = gnutls_x509_crt_get_signature_algorithm(certificate);
 	const char *name = sign < 0 ? NULL : gnutls_sign_get_name((gnutls_sign_algorithm_t)sign);
 
 	outcome_set(o, CAUSE_WEAK_CERTIFICATE, "its key is %s with %u bits, its signature %s",
@@ -225,7 +235,7 @@ static void tell(unsigned int status, const struct chain *c, const char *name, s
 	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
 		tell_of_issuer(c, o);
 	else if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
-		tell_of_weakness(c, o);
+		tell_of_weakness(c->list[0], o);
 	else if (status & GNUTLS_CERT_EXPIRED)
 		tell_of_time(c, true, o);
 	else if (status & GNUTLS_CERT_NOT_ACTIVATED)
@@ -272,6 +282,11 @@ static int judge(const struct chain *c, const struct x509_owner *owner, enum han
 		tell(status, c, name, o);
 		return -EPROTO;
 	}
+	for (unsigned int i = 0; i < c->n; i++)
+		if (has_short_key(c->list[i])) {
+			tell_of_weakness(c->list[i], o);
+			return -EPROTO;
+		}
 	if (check_revocation(c, &owner->revoked, o) < 0)
 		return -EPROTO;
 	subject = distinguished_name(c->list[0], false);
