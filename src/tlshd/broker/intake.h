@@ -44,12 +44,6 @@ void intake_close(struct intake *in);
 /** intake_release() - the certificates and keys are loaded that jobs have waited for. */
 void intake_release(struct intake *in);
 
-/** intake_pause() - take no more, and leave what comes to who takes our place in the group. */
-void intake_pause(struct intake *in);
-
-/** intake_judge() - why a request that ACCEPT brought is to fail at once; CAUSE_SUCCESS if it is not. */
-enum cause intake_judge(const struct accepted *one);
-
 /** intake_work() - look at the oldest new job: one piece of work. Return: was there one? */
 bool intake_work(struct intake *in);
 
