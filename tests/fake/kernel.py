@@ -86,6 +86,14 @@ class Daemon:
         threading.Thread(target=self.listen, daemon=True).start()
         self.wait_for_line("ready, with")
 
+    def wait_for_workers(self, n):
+        """Until so many are born and wait for work: "ready" is said when the first is."""
+        def resting():
+            children = open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read().split()
+            stats = [open("/proc/%s/stat" % child).read() for child in children]
+            return sum("(tlshd-worker) S" in stat for stat in stats) >= n
+        self.wait(resting, "there are no %d workers" % n)
+
     # --- the kernel's side
 
     def listen(self):

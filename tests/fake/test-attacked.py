@@ -44,6 +44,7 @@ class Attacked:
         self.daemon = daemon = Daemon(
             sys.argv[1], self.directory.name, keyring, "[debug]\nloglevel=0\n[tlshd]\nworkers=2\n",
             environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_FLAG": self.directory.name + "/flag"})
+        daemon.wait_for_workers(2) # or the attacker has all the jobs
         self.peers = []
         while not daemon.lines("attack: %s begins" % mode):
             assert len(self.peers) < 60, "the attacker gets no job; the log:\n" + daemon.tail()

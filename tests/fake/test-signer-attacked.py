@@ -27,6 +27,7 @@ class Attacked:
         self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, CONFIG,
                              environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_DESK": "1", "TLSHD_ATTACK_FLAG": self.directory.name + "/flag"})
         self.daemon.auth = X509
+        self.daemon.wait_for_workers(2) # or the attacker has all the jobs
         self.peers = []
         while not self.daemon.lines("attack: %s begins" % mode):
             assert len(self.peers) < 60, "the attacker gets no job; the log:\n" + self.daemon.tail()

@@ -32,9 +32,8 @@
 #define WORST_USEC (10 * G_USEC_PER_SEC)
 /* What a process that is killed needs to be gone, at the most. */
 #define KILLED_MS 5000
-/* Lines that a worker may log at once, and in a second; more where debugging is asked for. */
+/* Lines that a worker may log at once; more where debugging is asked for. */
 #define LOG_BURST 200
-#define LOG_RATE 20
 #define DEBUG_FACTOR 100
 #define DEFAULT_WORKERS_MAX 4
 /* As many as can be configured, and twice that in a reload. */
@@ -48,6 +47,7 @@ const struct pool_limits pool_limits = {
 	.life = 3600 * UINT64_C(1000000),
 	.life_jobs = 8192,
 	.jobs = ROLE_WORKER_JOBS,
+	.lines = 20,
 };
 
 enum worker_state {
@@ -168,7 +168,8 @@ static unsigned int line_factor(const struct pool_worker *w)
 static void refill_lines(struct pool_worker *w)
 {
 	unsigned int factor = line_factor(w);
-	uint64_t earned = (now() - w->lines_at) * LOG_RATE * factor / G_USEC_PER_SEC;
+	uint64_t earned = (now() - w->lines_at) * w->pool->params.limits.lines * factor /
+			  G_USEC_PER_SEC;
 
 	if (!earned)
 		return;
@@ -586,7 +587,7 @@ static void take_line(struct pool_worker *w, const struct ipc_log *m)
 		lose(w, "it floods the log");
 	} else {
 		sd_event_source_set_enabled(w->io, SD_EVENT_OFF);
-		w->pause.at = now() + G_USEC_PER_SEC / LOG_RATE;
+		w->pause.at = now() + G_USEC_PER_SEC / w->pool->params.limits.lines;
 		deadlines_add(&w->pool->pauses, &w->pause);
 	}
 }

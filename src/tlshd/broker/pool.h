@@ -22,6 +22,7 @@
  * @life: until it is replaced, if it had a job
  * @life_jobs: until it is replaced, give or take a quarter
  * @jobs: that it has at the same time
+ * @lines: that it may log in a second
  */
 struct pool_limits {
 	uint64_t birth;
@@ -31,6 +32,7 @@ struct pool_limits {
 	uint64_t life;
 	unsigned int life_jobs;
 	unsigned int jobs;
+	unsigned int lines;
 };
 
 /** pool_limits - those of the daemon; tests have less time. */
