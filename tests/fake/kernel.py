@@ -89,9 +89,13 @@ class Daemon:
     def wait_for_workers(self, n):
         """Until so many are born and wait for work: "ready" is said when the first is."""
         def resting():
-            children = open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read().split()
-            stats = [open("/proc/%s/stat" % child).read() for child in children]
-            return sum("(tlshd-worker) S" in stat for stat in stats) >= n
+            try:
+                children = open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read().split()
+                stats = [open("/proc/%s/stat" % child).read() for child in children]
+            except OSError: # one has ended
+                return False
+            born = [stat for stat in stats if "(tlshd-worker) S" in stat or "(tlshd-signer) S" in stat]
+            return len(born) == len(stats) and sum("(tlshd-worker)" in stat for stat in born) == n
         self.wait(resting, "there are no %d workers" % n)
 
     # --- the kernel's side

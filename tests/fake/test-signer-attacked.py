@@ -27,9 +27,12 @@ class Attacked:
         self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, CONFIG,
                              environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_DESK": "1", "TLSHD_ATTACK_FLAG": self.directory.name + "/flag"})
         self.daemon.auth = X509
-        self.daemon.wait_for_workers(2) # or the attacker has all the jobs
+        # Workers are born again once the certificates are loaded; and the attacker is not to have all the jobs.
+        self.daemon.wait(self.a_peer_is_served, "nobody is served")
+        self.daemon.wait_for_workers(2)
         self.peers = []
-        while not self.daemon.lines("attack: %s begins" % mode):
+        # Whoever is ended for what it asked the signer leaves lines behind that nobody reads.
+        while not self.daemon.lines("attack: %s begins|is lost" % mode):
             assert len(self.peers) < 60, "the attacker gets no job; the log:\n" + self.daemon.tail()
             self.peers.append(self.half_a_hello())
             time.sleep(0.02)
