@@ -78,6 +78,7 @@ def what_is_going_on_is_in_the_status(directory):
     peers = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(3)]
     requests = [daemon.next_request() for _ in peers]
     daemon.wait(lambda: tool(daemon, "status")["waiting_for_first_byte"] == 3, "the peers are not seen")
+    daemon.wait(lambda: [w["state"] for w in tool(daemon, "status")["workers"]] == ["serving"] * 2, "no two workers serve")
     status = tool(daemon, "status")
     assert status["in_flight"] == 3 and status["workers_wanted"] == 2, status
     assert sorted(w["pid"] for w in status["workers"]) == sorted(daemon.workers()), status
