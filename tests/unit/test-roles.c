@@ -23,6 +23,12 @@ static const struct {
 } elsewhere[] = {
 	{"epoll_wait", "epoll_pwait"},
 	{"time", "clock_gettime"},
+	{"open", "openat"},
+	{"stat", "newfstatat"},
+	{"lstat", "newfstatat"},
+	{"access", "faccessat"},
+	{"poll", "ppoll"},
+	{"select", "pselect6"},
 	{"mknod", "mknodat"},
 	{"link", "linkat"},
 	{"symlink", "symlinkat"},
@@ -63,9 +69,10 @@ static bool is_young(const char *name)
 /* Is the call of that name in the list of the role, of calls that it may or may not use? */
 static bool lists(const struct role *role, const char *name)
 {
-	for (const struct role_call *call = role->may; call && call->name; call++)
-		if (strcmp(call->name, name) == 0)
-			return true;
+	for (const struct role_call *const *list = role->may; *list; list++)
+		for (const struct role_call *call = *list; call->name; call++)
+			if (strcmp(call->name, name) == 0)
+				return true;
 	for (const char *const *not = role->may_not; not &&*not ; not ++)
 		if (strcmp(*not, name) == 0)
 			return true;
@@ -77,8 +84,9 @@ typedef void name_check(const struct role *role, const char *name);
 static void for_each_name(name_check *check)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(roles); i++) {
-		for (const struct role_call *call = roles[i]->may; call && call->name; call++)
-			check(roles[i], call->name);
+		for (const struct role_call *const *list = roles[i]->may; *list; list++)
+			for (const struct role_call *call = *list; call->name; call++)
+				check(roles[i], call->name);
 		for (const char *const *not = roles[i]->may_not; not &&*not ; not ++)
 			check(roles[i], *not );
 	}

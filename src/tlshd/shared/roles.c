@@ -159,18 +159,8 @@ static const struct role_limit worker_limits[] = {
 
 #define NO_EXEC {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}}, 1
 
-/* All that a worker does once it has its first job. What is not here is denied. */
-static const struct role_call worker_may[] = {
-	/* the peer and the broker */
-	{"recvfrom"},
-	{"recvmsg"},
-	{"sendmsg"},
-	{"sendto", {{4, SCMP_CMP_EQ, 0}}, 1},
-	{"close"},
-	{"setsockopt", {{1, SCMP_CMP_EQ, IPPROTO_TCP}, {2, SCMP_CMP_EQ, TCP_ULP}}, 2},
-	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX}}, 2},
-	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_RX}}, 2},
-	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX_MAX_PAYLOAD_LEN}}, 2},
+/* What workers and signers need for their loops. */
+static const struct role_call loop_may[] = {
 	/* the loop: epoll, and a timer that is read */
 	{"epoll_ctl"},
 	{"epoll_wait"},
@@ -208,11 +198,26 @@ static const struct role_call worker_may[] = {
 	{0},
 };
 
+/* All that a worker does once it has its first job. What is neither here nor above is denied. */
+static const struct role_call worker_may[] = {
+	/* the peer and the broker */
+	{"recvfrom"},
+	{"recvmsg"},
+	{"sendmsg"},
+	{"sendto", {{4, SCMP_CMP_EQ, 0}}, 1},
+	{"close"},
+	{"setsockopt", {{1, SCMP_CMP_EQ, IPPROTO_TCP}, {2, SCMP_CMP_EQ, TCP_ULP}}, 2},
+	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX}}, 2},
+	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_RX}}, 2},
+	{"setsockopt", {{1, SCMP_CMP_EQ, SOL_TLS}, {2, SCMP_CMP_EQ, TLS_TX_MAX_PAYLOAD_LEN}}, 2},
+	{0},
+};
+
 const struct role role_worker = {
 	.name = "tlshd-worker",
 	.capabilities = worker_capabilities,
 	.limits = worker_limits,
-	.may = worker_may,
+	.may = {worker_may, loop_may},
 };
 
 /* ---- the signer: holds private keys, and reads what its customers and the broker send ---- */
@@ -229,40 +234,6 @@ static const struct role_call signer_may[] = {
 	{"recvmsg"},
 	{"sendmsg"},
 	{"close"},
-	/* the loop */
-	{"epoll_ctl"},
-	{"epoll_wait"},
-	{"epoll_pwait"},
-	{"epoll_pwait2"},
-	{"timerfd_create"},
-	{"timerfd_settime"},
-	{"read"},
-	/* time, where the vDSO cannot tell it, and chance */
-	{"clock_gettime"},
-	{"clock_getres"},
-	{"gettimeofday"},
-	{"time"},
-	{"getrandom"},
-	/* memory, none of it executable */
-	{"brk"},
-	{"mmap", NO_EXEC},
-	{"mprotect", NO_EXEC},
-	{"mremap"},
-	{"munmap"},
-	{"madvise"},
-	{"futex"},
-	/* the end, abort() included */
-	{"write", {{0, SCMP_CMP_EQ, STDERR_FILENO}}, 1},
-	{"writev", {{0, SCMP_CMP_EQ, STDERR_FILENO}}, 1},
-	{"rt_sigaction"},
-	{"rt_sigprocmask"},
-	{"rt_sigreturn"},
-	{"getpid"},
-	{"gettid"},
-	{"tgkill", {{0, SCMP_CMP_EQ, ROLE_SELF}}, 1},
-	{"restart_syscall"},
-	{"exit"},
-	{"exit_group"},
 	{0},
 };
 
@@ -305,14 +276,13 @@ const struct role role_signer = {
 	.name = "tlshd-signer",
 	.capabilities = worker_capabilities,
 	.limits = signer_limits,
-	.may = signer_may,
+	.may = {signer_may, loop_may},
 };
 
 const struct role role_signer_of_tokens = {
 	.name = "tlshd-signer",
 	.capabilities = worker_capabilities,
 	.limits = signer_limits,
-	.may = signer_may,
-	.may_too = tokens_may,
+	.may = {signer_may, loop_may, tokens_may},
 	.files = true,
 };

@@ -9,6 +9,8 @@
 /* Jobs of one worker in all, those that wait for their peer included: each is a descriptor. */
 #define ROLE_WORKER_JOBS 8192
 
+/* Lists of system calls that a role may have. */
+#define ROLE_LISTS 3
 /* The end of a list of capabilities. */
 #define ROLE_END (~0U)
 /* In the argument of a call: the number of the process itself. */
@@ -41,8 +43,7 @@ struct role_limit {
  * @name: as ps shows it; NULL: as it was started
  * @capabilities: those it keeps where it has them, up to ROLE_END
  * @limits: up to one without a name
- * @may: the only system calls it may use, up to one without a name; NULL: see @may_not
- * @may_too: more of them; NULL for none
+ * @may: lists of the only system calls it may use, each up to one without a name; none: see @may_not
  * @may_not: those it may not, and all others it may; up to NULL
  * @files: may it open files, and use TCP ports that it binds or connects? Else Landlock forbids it.
  */
@@ -50,8 +51,7 @@ struct role {
 	const char *name;
 	const unsigned int *capabilities;
 	const struct role_limit *limits;
-	const struct role_call *may;
-	const struct role_call *may_too;
+	const struct role_call *may[ROLE_LISTS + 1];
 	const char *const *may_not;
 	bool files;
 };

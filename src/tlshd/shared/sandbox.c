@@ -170,15 +170,14 @@ static scmp_filter_ctx new_filter(uint32_t otherwise, uint32_t arch)
 
 void *sandbox_filter(const struct role *role, uint32_t arch)
 {
-	scmp_filter_ctx filter = new_filter(role->may ? denial() : SCMP_ACT_ALLOW, arch);
+	scmp_filter_ctx filter = new_filter(*role->may ? denial() : SCMP_ACT_ALLOW, arch);
 	int r = 0;
 
 	if (!filter)
 		return NULL;
-	for (const struct role_call *call = role->may; r >= 0 && call && call->name; call++)
-		r = allow(filter, call);
-	for (const struct role_call *call = role->may_too; r >= 0 && call && call->name; call++)
-		r = allow(filter, call);
+	for (const struct role_call *const *list = role->may; *list; list++)
+		for (const struct role_call *call = *list; r >= 0 && call->name; call++)
+			r = allow(filter, call);
 	for (const char *const *name = role->may_not; r >= 0 && name && *name; name++)
 		r = deny(filter, *name);
 	if (r < 0)
