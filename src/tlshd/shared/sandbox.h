@@ -24,7 +24,7 @@ void sandbox_spare_broker(void);
  *
  * Closes all else, makes standard input, output and error /dev/null, leaves the broker's priority
  * and keyrings, becomes @uid where it is root, and so loses every capability, and the way back to
- * them, and ends core dumps. A build with a sanitizer keeps its output and error.
+ * them, ends core dumps, and dies with its parent. A build with a sanitizer keeps its output and error.
  *
  * Return: 0; a negative errno, logged, after which the process must end.
  */

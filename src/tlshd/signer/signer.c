@@ -3,11 +3,9 @@
 #include "tlshd/signer/signer.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
@@ -398,8 +396,6 @@ noreturn void signer_main(int sock, uid_t uid, gid_t gid)
 {
 	if (sandbox_become(&role_signer, sock, uid, gid) < 0)
 		_exit(EXIT_FAILURE);
-	/* A broker that is killed cannot end its children; what systemd has started goes with the unit. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	run(sock);
 	_exit(EXIT_SUCCESS);
 }

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
@@ -379,8 +377,6 @@ noreturn void worker_main(int sock, uid_t uid, gid_t gid)
 {
 	if (sandbox_become(&role_worker, sock, uid, gid) < 0)
 		_exit(EXIT_FAILURE);
-	/* A broker that is killed cannot end its children; what systemd has started goes with the unit. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	run(sock);
 	_exit(EXIT_SUCCESS);
 }
