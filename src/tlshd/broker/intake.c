@@ -175,15 +175,21 @@ static int choose_client_key(struct intake *in, struct job *j)
 	return r;
 }
 
-/* What goes on as soon as the certificates and keys are those of the disk. */
+/* The certificates and keys are those of the disk. */
+static void release(struct job *j)
+{
+	if (j->side == HANDSHAKE_CLIENT)
+		job_make_ready(j);
+	else
+		job_wait(j);
+}
+
 static void start_certified(struct intake *in, struct job *j)
 {
 	if (credentials_check(in->credentials, j->private_key != 0) < 0)
 		job_hold(j);
-	else if (j->side == HANDSHAKE_CLIENT)
-		job_make_ready(j);
 	else
-		job_wait(j);
+		release(j);
 }
 
 static void start_client(struct intake *in, struct job *j)
@@ -251,10 +257,7 @@ void intake_release(struct intake *in)
 	struct job *j;
 
 	while ((j = jobs_held_one(in->jobs)))
-		if (j->side == HANDSHAKE_CLIENT)
-			job_make_ready(j);
-		else
-			job_wait(j);
+		release(j);
 }
 
 int intake_help(struct intake *in, struct upcall *second)
