@@ -90,8 +90,7 @@ class Daemon:
         """Until so many are born and wait for work: "ready" is said when the first is."""
         def resting():
             try:
-                children = open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read().split()
-                stats = [open("/proc/%s/stat" % child).read() for child in children]
+                stats = [open("/proc/%d/stat" % child).read() for child in self.workers()]
             except OSError: # one has ended
                 return False
             born = [stat for stat in stats if "(tlshd-worker) S" in stat or "(tlshd-signer) S" in stat]
@@ -196,6 +195,23 @@ class Daemon:
 
     def wait_for_line(self, pattern, count=1):
         self.wait(lambda: len(self.lines(pattern)) >= count, "no line matches '%s'" % pattern)
+
+    mark = 0 # lines of the log before the case
+
+    def marked(self, case):
+        """The log that counts is that of the case."""
+        def run():
+            self.mark = len(self.log().splitlines())
+            case()
+        run.__name__ = case.__name__
+        return run
+
+    def logged(self, text):
+        """Lines come when they come: a failure's may be held back to be summed up."""
+        self.wait(lambda: any(text in line for line in self.log().splitlines()[self.mark:]), "no line has '%s'" % text)
+
+    def same(self, what, expected, got):
+        assert expected == got, "%s: expected %r, got %r; the log ends:\n%s" % (what, expected, got, self.tail())
 
     def workers(self):
         out = subprocess.run(["pgrep", "-P", str(self.process.pid)], stdout=subprocess.PIPE, text=True).stdout

@@ -65,21 +65,7 @@ keyring = Keyring()
 daemon = Daemon(sys.argv[1], home.name, keyring, config())
 daemon.auth = X509
 
-def same(what, expected, got):
-    assert expected == got, "%s: expected %r, got %r; the log ends:\n%s" % (what, expected, got, daemon.tail())
-
-mark = 0
-
-def marked(case):
-    def run():
-        global mark
-        mark = len(daemon.log().splitlines())
-        case()
-    run.__name__ = case.__name__
-    return run
-
-def logged(text):
-    daemon.wait(lambda: any(text in line for line in daemon.log().splitlines()[mark:]), "no line has '%s'" % text)
+marked, logged, same = daemon.marked, daemon.logged, daemon.same
 
 class Server:
     """openssl s_server with this certificate, for one client."""

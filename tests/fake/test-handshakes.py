@@ -43,24 +43,7 @@ class Server:
         self.process.kill()
         return self.process.communicate()[0]
 
-mark = 0
-
-def marked(case):
-    """The log that counts is that of the case."""
-    def run():
-        global mark
-        mark = len(daemon.log().splitlines())
-        case()
-    run.__name__ = case.__name__
-    return run
-
-def logged(text):
-    """Lines come when they come: a failure's may be held back to be summed up."""
-    daemon.wait(lambda: any(text in line for line in daemon.log().splitlines()[mark:]), "no line has '%s'" % text)
-
-def same(what, expected, got):
-    assert expected == got, "%s: expected %r, got %r; the log ends:\n%s" % (
-        what, expected, got, "\n".join(daemon.log().splitlines()[-5:]))
+marked, logged, same = daemon.marked, daemon.logged, daemon.same
 
 def contains(what, text):
     assert what in text, "no '%s' in: %s" % (what, text)
