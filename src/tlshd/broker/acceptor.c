@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -37,6 +38,7 @@ static atomic_long acceptor_sleeps;
 struct acceptor {
 	pthread_t thread;
 	pthread_mutex_t working; /* held by the thread unless it waits */
+	sem_t begun; /* posted once the thread holds the mutex for the first time */
 	struct upcall *kernel;
 	long sleeps; /* of the thread, at its last ACCEPT */
 	GAsyncQueue *queue; /* of struct accepted, from the thread to the loop */
@@ -144,6 +146,7 @@ static void *run(void *ctx)
 	prctl(PR_SET_NAME, "tlshd-accept");
 	priority_join();
 	pthread_mutex_lock(&a->working);
+	sem_post(&a->begun);
 	for (;;) {
 		bool told = acceptor_sleeps > a->sleeps;
 		int n;
@@ -202,6 +205,7 @@ static void acceptor_free(struct acceptor *a)
 	for (size_t i = 0; i < G_N_ELEMENTS(fd); i++)
 		if (fd[i] >= 0)
 			close(fd[i]);
+	sem_destroy(&a->begun);
 	pthread_mutex_destroy(&a->working);
 	g_free(a);
 }
@@ -238,6 +242,7 @@ int acceptor_start(struct acceptor **out, sd_event *event, struct upcall *kernel
 	a->queue = g_async_queue_new_full(g_free);
 	a->waiting = a->wake = a->stop = -1;
 	pthread_mutex_init(&a->working, NULL);
+	sem_init(&a->begun, 0, 0);
 	r = open_descriptors(a);
 	if (r >= 0)
 		r = sd_event_add_io(event, &a->source, a->wake, EPOLLIN, on_wake, a);
@@ -253,6 +258,9 @@ int acceptor_start(struct acceptor **out, sd_event *event, struct upcall *kernel
 		acceptor_free(a);
 		return r;
 	}
+	/* Until then the mutex does not keep a fork() from the locks that a thread's own start takes. */
+	while (sem_wait(&a->begun) < 0 && errno == EINTR)
+		;
 	if (!watches_forks)
 		watches_forks = pthread_atfork(before_fork, after_fork, NULL) == 0;
 	*out = only = a;
