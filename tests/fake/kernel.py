@@ -206,9 +206,9 @@ class Daemon:
         run.__name__ = case.__name__
         return run
 
-    def logged(self, text):
+    def logged(self, text, count=1):
         """Lines come when they come: a failure's may be held back to be summed up."""
-        self.wait(lambda: any(text in line for line in self.log().splitlines()[self.mark:]), "no line has '%s'" % text)
+        self.wait(lambda: sum(text in line for line in self.log().splitlines()[self.mark:]) >= count, "no %d lines have '%s'" % (count, text))
 
     def same(self, what, expected, got):
         assert expected == got, "%s: expected %r, got %r; the log ends:\n%s" % (what, expected, got, self.tail())

@@ -69,9 +69,9 @@ marked, logged, same = daemon.marked, daemon.logged, daemon.same
 
 class Server:
     """openssl s_server with this certificate, for one client."""
-    def __init__(self, name="server", *options):
+    def __init__(self, name="server", *options, version="-tls1_3"):
         self.process = subprocess.Popen(
-            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-cert", "%s/%s.pem" % (certs, name),
+            ["openssl", "s_server", "-accept", "127.0.0.1:0", version, "-cert", "%s/%s.pem" % (certs, name),
              "-cert_chain", "%s/%s.pem" % (certs, name), "-key", "%s/%s.key" % (certs, name), "-CAfile", certs + "/ca.pem", "-num_tickets", "0",
              "-cipher", "DEFAULT@SECLEVEL=0", "-naccept", "1", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -111,10 +111,10 @@ def refuses_client(cause, cert, alert, *words):
         logged(word)
     assert alert in said, "no '%s' in: %s" % (alert, said)
 
-def start_s_client(*options, cert=None, port=None):
+def start_s_client(*options, cert=None, port=None, version="-tls1_3"):
     shown = ["-cert", "%s/%s.pem" % (certs, cert), "-cert_chain", "%s/%s.pem" % (certs, cert), "-key", "%s/%s.key" % (certs, cert)] if cert else []
     return subprocess.Popen(
-        ["openssl", "s_client", "-connect", "127.0.0.1:%d" % (port or daemon.port), "-tls1_3", "-CAfile", certs + "/ca.pem",
+        ["openssl", "s_client", "-connect", "127.0.0.1:%d" % (port or daemon.port), version, "-CAfile", certs + "/ca.pem",
          "-verify_return_error", "-no_ign_eof", *shown, *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -305,12 +305,37 @@ def names_in_a_certificate_forge_no_line():
     refused("wrong-name", "x" * 80 + "...", name="evil-names")
     assert not daemon.lines("^tlshd: client handshake with everybody|^lines|\033"), daemon.tail()
 
-def tls_1_2_is_no_way_round():
-    peer = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % daemon.port, "-tls1_2"], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert daemon.next_request().outcome()
-    assert "protocol version" in peer.stdout, peer.stdout
-    logged("[no-tls13]")
+def a_client_without_tls_1_3_is_refused():
+    for cert in None, "client":
+        peer = start_s_client(cert=cert, version="-tls1_2")
+        assert daemon.next_request().outcome()
+        said = peer.communicate(timeout=kernel.PATIENCE)[0]
+        assert "protocol version" in said, said
+    logged("[no-tls13]", 2)
+
+def a_server_without_tls_1_3_is_refused():
+    for auth in UNAUTH, X509:
+        server = Server("server", version="-tls1_2")
+        request = daemon.connect(server.port, auth=auth, peername="server.test")
+        same("status", EACCES, request.outcome())
+        server.end()
+    logged("[no-tls13]", 2)
+
+def a_downgrade_on_the_way_is_refused():
+    """A ServerHello of TLS 1.2, as a server that has been told that we know no other version would send."""
+    for random in bytes(32), bytes(24) + b"DOWNGRD\x01":
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            request = daemon.connect(listener.getsockname()[1], auth=X509, peername="server.test")
+            peer = listener.accept()[0]
+        with peer, peer.makefile("rb") as said:
+            hello = said.read(int.from_bytes(said.read(5)[3:], "big"))
+            session = hello[38:39 + hello[38]]
+            body = b"\x03\x03" + random + session + b"\xc0\x2b\x00"
+            message = b"\x02" + len(body).to_bytes(3, "big") + body
+            peer.sendall(b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
+            same("status", EACCES, request.outcome())
+            same("alert", b"\x02\x46", said.read()[-2:]) # fatal, protocol_version
+    logged("[no-tls13]", 2)
 
 # --- credentials that change
 
@@ -442,7 +467,9 @@ sys.exit(run_cases([marked(case) for case in [
     a_server_without_a_certificate_refuses_with_an_alert,
     what_the_peer_says_of_our_certificate_is_in_the_log,
     names_in_a_certificate_forge_no_line,
-    tls_1_2_is_no_way_round,
+    a_client_without_tls_1_3_is_refused,
+    a_server_without_tls_1_3_is_refused,
+    a_downgrade_on_the_way_is_refused,
     a_certificate_that_is_replaced_is_shown_to_the_next_peer,
     half_of_a_certificate_changes_nothing,
     a_key_that_is_replaced_first_waits_for_its_certificate,
