@@ -3,10 +3,15 @@
  * What an ordinary user's machine may lack, led through here by the linker: keys of type psk, which are
  * keys of type user, and kTLS. A socket "is TLS" in a number of its own that the kernel keeps for us, so
  * that the broker can ask for what a worker, another process, has set.
+ *
+ * And a signer that takes its time: as long as there is the file $FAKE_SLOW_KEYS, no key is loaded.
  */
 #include <errno.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
+#include <gnutls/abstract.h>
 #include <keyutils.h>
 #include <linux/tls.h>
 #include <seccomp.h>
@@ -34,6 +39,12 @@ int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __real_gnutls_privkey_import_x509_raw(gnutls_privkey_t key, const gnutls_datum_t *data,
+					  gnutls_x509_crt_fmt_t format, const char *password,
+					  unsigned int flags);
+int __wrap_gnutls_privkey_import_x509_raw(gnutls_privkey_t key, const gnutls_datum_t *data,
+					  gnutls_x509_crt_fmt_t format, const char *password,
+					  unsigned int flags);
 
 long __wrap_keyctl_search(key_serial_t ring, const char *type, const char *text, key_serial_t to)
 {
@@ -124,4 +135,16 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	info->version = (unsigned short)(0x300 | of_it >> 8);
 	info->cipher_type = of_it & 0xff;
 	return 0;
+}
+
+/* Those of mounts are DER, and come when the signer may open no file any more. */
+int __wrap_gnutls_privkey_import_x509_raw(gnutls_privkey_t key, const gnutls_datum_t *data,
+					  gnutls_x509_crt_fmt_t format, const char *password,
+					  unsigned int flags)
+{
+	const char *slow = getenv("FAKE_SLOW_KEYS");
+
+	while (slow && format == GNUTLS_X509_FMT_PEM && access(slow, F_OK) == 0)
+		usleep(10000);
+	return __real_gnutls_privkey_import_x509_raw(key, data, format, password, flags);
 }

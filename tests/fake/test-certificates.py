@@ -351,6 +351,76 @@ def a_certificate_that_is_replaced_is_shown_to_the_next_peer():
     shows("renewed")
     holds("server", "server")
 
+class Slow:
+    """A daemon with a server's certificate in a folder of its own, and a signer that is slow while we say so."""
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory()
+        os.chmod(self.directory.name, 0o755)
+        self.flag = self.directory.name + "/slow"
+        self.holds("server")
+        self.revokes("clean")
+        text = "".join("x509.%s=%s/server%s\n" % (key, self.directory.name, suffix) for key, suffix in [
+            ("certificate", ".pem"), ("private_key", ".key"), ("crl", ".crl")])
+        self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, "[authenticate.server]\nx509.truststore=%s/ca.pem\n%s" % (certs, text),
+                             environment={"FAKE_SLOW_KEYS": self.flag})
+        self.daemon.auth = X509
+        return self
+
+    def __exit__(self, *_):
+        self.fast()
+        same("exit code", 0, self.daemon.stop())
+        self.directory.cleanup()
+
+    def holds(self, name):
+        for suffix in ".key", ".pem":
+            put(certs + "/" + name + suffix, self.directory.name + "/server" + suffix)
+
+    def revokes(self, name):
+        put("%s/%s.crl" % (certs, name), self.directory.name + "/server.crl")
+
+    def slow(self):
+        open(self.flag, "w").close()
+
+    def fast(self):
+        if os.path.exists(self.flag):
+            os.unlink(self.flag)
+
+    def connect(self, cert=None):
+        """Return: the request, and the name in the server's certificate or None."""
+        peer = start_s_client(port=self.daemon.port, cert=cert)
+        request = self.daemon.next_request()
+        request.outcome()
+        shown = re.search("subject=CN ?= ?([a-z]+)", peer.communicate(timeout=kernel.PATIENCE)[0])
+        return request, shown and shown[1]
+
+def a_certificate_that_takes_long_to_load_stalls_nobody():
+    with Slow() as s:
+        same("certificate", "server", s.connect()[1])
+        s.slow()
+        s.holds("chained")
+        s.daemon.timeout_ms = 6000
+        for _ in range(2):
+            request, shown = s.connect()
+            same("status", 0, request.status)
+            same("certificate", "server", shown)
+        s.fast()
+        s.daemon.wait_for_line("certificates and keys were loaded again, and are in use")
+        s.daemon.timeout_ms = kernel.GRANTED_MS
+        same("certificate", "chained", s.connect()[1])
+
+def who_is_revoked_gets_in_by_no_slow_signer():
+    with Slow() as s:
+        same("status", 0, s.connect("client")[0].status)
+        s.slow()
+        s.revokes("revoking")
+        s.daemon.timeout_ms = 2000
+        assert s.connect("client")[0].status
+        s.daemon.wait_for_line(r"not in use in time.*\[signer-gone\]")
+        s.fast()
+        s.daemon.timeout_ms = kernel.GRANTED_MS
+        assert s.connect("client")[0].status
+        s.daemon.wait_for_line(r"\[certificate-revoked\]")
+
 def half_of_a_certificate_changes_nothing():
     whole = open(held("server", ".pem")).read()
     for n in len(whole) // 2, 0, len(whole) - 30:
@@ -471,6 +541,8 @@ sys.exit(run_cases([marked(case) for case in [
     a_server_without_tls_1_3_is_refused,
     a_downgrade_on_the_way_is_refused,
     a_certificate_that_is_replaced_is_shown_to_the_next_peer,
+    a_certificate_that_takes_long_to_load_stalls_nobody,
+    who_is_revoked_gets_in_by_no_slow_signer,
     half_of_a_certificate_changes_nothing,
     a_key_that_is_replaced_first_waits_for_its_certificate,
     a_signer_that_dies_is_replaced,

@@ -901,10 +901,30 @@ static void dismissed_worker_that_stays_is_killed(void **state)
 	serve(2);
 	pool_configure(pool, &settings); /* a reload */
 	run_until_born(4);
+	say_born(&scripts[2], version_of_build());
 	assert_gone(&scripts[0]);
 	assert_gone(&scripts[1]);
 	assert_logged("does not end by itself and is killed");
 	assert_alive(&scripts[2]);
+}
+
+static void workers_of_before_a_reload_serve_until_the_next_are_born(void **state)
+{
+	struct job *j;
+
+	serve(2);
+	pool_configure(pool, &settings);
+	run_until_born(4);
+	j = ready_job(60000);
+	settle();
+	assert_int_equal(j->state, JOB_HANDED);
+	assert_true(worker_of(j) == &scripts[0] || worker_of(j) == &scripts[1]);
+	say_born(&scripts[2], version_of_build());
+	settle();
+	assert_int_equal(pool_size(pool), 1);
+	j = ready_job(60000);
+	settle();
+	assert_ptr_equal(worker_of(j), &scripts[2]);
 }
 
 static void dismissed_worker_finishes_what_it_has(void **state)
@@ -916,6 +936,7 @@ static void dismissed_worker_finishes_what_it_has(void **state)
 	j = given_job(&s);
 	pool_configure(pool, &settings);
 	run_until_born(4);
+	say_born(&scripts[2], version_of_build());
 	assert_gone(other_than(s));
 	assert_alive(s);
 	say_done(s, j->id, CAUSE_GONE_EARLY);
@@ -1034,6 +1055,7 @@ int main(void)
 		TEST(late_worker_may_not_ask_on_and_on),
 		TEST_WITH(key_that_finds_no_room_comes_later, small_socket),
 		TEST(dismissed_worker_that_stays_is_killed),
+		TEST(workers_of_before_a_reload_serve_until_the_next_are_born),
 		TEST(dismissed_worker_finishes_what_it_has),
 		TEST(stop_ends_every_worker),
 		TEST(strangers_make_room_when_all_slots_are_taken),

@@ -45,14 +45,16 @@ struct broker {
 
 /* ---- work ---- */
 
-/* The deadline of a job has passed. */
+/* The deadline of a job has passed, or half of the time of one that is held. */
 static void on_late(void *ctx, struct job *j)
 {
 	struct broker *b = ctx;
 
-	if (j->state == JOB_HELD)
+	if (job_is_held_long(j))
+		intake_hurry(b->intake, j);
+	else if (j->state == JOB_HELD)
 		job_fail(j, CAUSE_SIGNER_GONE,
-			 "it has not loaded the certificates and keys in time");
+			 "the certificates and keys that have changed are not in use in time");
 	else if (j->state == JOB_NEW || j->state == JOB_WAITING)
 		job_fail(j, CAUSE_SILENT_PEER, NULL);
 	else
@@ -86,6 +88,13 @@ static void on_credentials(void *ctx, struct credentials_set *set)
 	struct broker *b = ctx;
 
 	pool_use(b->pool, set);
+}
+
+static void on_entered(void *ctx, struct credentials_set *set)
+{
+	struct broker *b = ctx;
+
+	credentials_enter(b->credentials, set);
 }
 
 static void on_settled(void *ctx)
@@ -375,6 +384,7 @@ static int open_rooms(struct broker *b)
 		.plan = plan,
 		.limits = pool_limits,
 		.upgraded = on_upgraded,
+		.entered = on_entered,
 		.ctx = b,
 	};
 	int r = jobs_new(&b->jobs, b->event, b->kernel, on_late, b);

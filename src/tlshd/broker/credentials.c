@@ -51,6 +51,8 @@ struct credential {
 struct credentials_set {
 	struct credentials *all;
 	unsigned int refs;
+	uint64_t load; /* its number, or that of a later one that was refused in its favour */
+	struct stamps stamps; /* of what it was loaded from, or of that */
 	struct credential one[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
 	struct signing *signing; /* NULL where none could be started */
 	bool stays; /* it runs even without keys, for those that mounts name */
@@ -60,8 +62,10 @@ struct credentials_set {
 struct credentials {
 	struct credentials_params params;
 	const config *settings;
-	struct credentials_set *current; /* NULL before the first */
+	struct credentials_set *in_force; /* that workers have who serve; NULL before the first */
+	struct credentials_set *current; /* it, or what takes its place: workers are born with this */
 	struct credentials_set *loading;
+	uint64_t loads; /* the number of the last that has begun */
 	bool stay; /* of the signers to come */
 	struct stamps stamps; /* of what was loaded last, whether it was usable or not */
 	uint64_t retry_at; /* usec, monotonic: when a signer that is gone is started again */
@@ -387,20 +391,33 @@ static void log_problems(const struct credentials_set *set)
 		}
 }
 
-static void settle(struct credentials *c)
+static void adopt(struct credentials *c)
 {
-	c->loading = NULL;
+	credentials_set_unref(c->current);
+	c->current = g_steal_pointer(&c->loading);
+	c->params.changed(c->params.ctx, c->current);
+}
+
+void credentials_enter(struct credentials *c, struct credentials_set *set)
+{
+	if (set == c->in_force)
+		return;
+	if (c->in_force)
+		log_info("certificates and keys were loaded again, and are in use");
+	credentials_set_unref(c->in_force);
+	c->in_force = credentials_set_ref(set);
 	c->params.settled(c->params.ctx);
 }
 
-static void adopt(struct credentials *c)
+/* It answers for what @refused was loaded from; but not for what no signer has looked at. */
+static void stay(struct credentials *c, const struct credentials_set *refused)
 {
-	struct credentials_set *old = c->current;
-
-	c->current = c->loading;
-	c->params.changed(c->params.ctx, c->current);
-	credentials_set_unref(old);
-	settle(c);
+	log_warning("the certificates and keys that were loaded before stay in use");
+	c->current->load = refused->load;
+	if (!refused->has_gone)
+		c->current->stamps = refused->stamps;
+	if (c->current == c->in_force)
+		c->params.settled(c->params.ctx);
 }
 
 /* A file may be half-written, or a key replaced before its certificate: then the old ones still go. */
@@ -409,14 +426,14 @@ static void judge(struct credentials *c)
 	struct credentials_set *set = c->loading;
 
 	log_problems(set);
-	if (c->current && !c->current->has_gone &&
-	    (set->has_gone || is_in_transit(set, c->current))) {
-		log_warning("the certificates and keys that were loaded before stay in use");
-		settle(c);
-		credentials_set_unref(set);
+	if (!c->current || c->current->has_gone ||
+	    !(set->has_gone || is_in_transit(set, c->current))) {
+		adopt(c);
 		return;
 	}
-	adopt(c);
+	c->loading = NULL;
+	stay(c, set);
+	credentials_set_unref(set);
 }
 
 /* A path or a URL for the log. */
@@ -482,7 +499,7 @@ static void on_gone(void *ctx, const char *why)
 		memset(&c->stamps, 0,
 		       sizeof(c->stamps)); /* what is on the disk has not been seen */
 		judge(c);
-	} else if (set == c->current && (set->stays || has_keys(set))) {
+	} else if ((set == c->current || set == c->in_force) && (set->stays || has_keys(set))) {
 		log_error("the signer is lost: %s; handshakes that need a signature fail until the next one is there",
 			  why);
 		set->has_gone = true;
@@ -525,6 +542,8 @@ static void begin_load(struct credentials *c)
 	take_stamps(c,
 		    &c->stamps); /* before they are read: what changes meanwhile is seen next time */
 	params.ctx = c->loading = read_set(c);
+	c->loading->load = ++c->loads;
+	c->loading->stamps = c->stamps;
 	c->loading->stays = c->stay;
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
@@ -547,23 +566,64 @@ void credentials_configure(struct credentials *c, const config *settings)
 		begin_load(c);
 }
 
-int credentials_check(struct credentials *c, bool signer)
+/* Is a set on its way? */
+static bool is_changing(const struct credentials *c)
+{
+	return c->loading || c->current != c->in_force;
+}
+
+static bool has_to_load(const struct credentials *c, bool signer, bool changed)
+{
+	return !c->current || (signer && !c->current->stays) ||
+	       ((c->current->has_gone || changed) && now() >= c->retry_at);
+}
+
+int credentials_check(struct credentials *c, bool signer, uint64_t *load)
 {
 	struct stamps stamps;
+	bool changed;
 
 	c->stay |= signer;
 	if (c->loading && signer && !c->loading->stays) { /* its signer would end */
 		credentials_set_unref(g_steal_pointer(&c->loading));
 		begin_load(c);
 	}
-	if (!c->loading) {
-		take_stamps(c, &stamps);
-		if (!c->current || (signer && !c->current->stays) ||
-		    ((c->current->has_gone || memcmp(&stamps, &c->stamps, sizeof(stamps)) != 0) &&
-		     now() >= c->retry_at))
-			begin_load(c);
+	take_stamps(c, &stamps);
+	changed = memcmp(&stamps, &c->stamps, sizeof(stamps)) != 0;
+	if (!is_changing(c) && has_to_load(c, signer, changed)) {
+		begin_load(c);
+		changed = false;
 	}
-	return c->loading ? -EAGAIN : 0;
+	if (!is_changing(c))
+		return 0;
+	*load = c->loads + (changed || (!c->loading && has_to_load(c, signer, false)));
+	return -EAGAIN;
+}
+
+bool credentials_ended(const struct credentials *c, uint64_t load)
+{
+	return c->in_force && c->in_force->load >= load;
+}
+
+/* All that says whom we believe. */
+static bool is_same_trust(const struct stamps *a, const struct stamps *b)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = CREDENTIAL_TRUST; kind <= CREDENTIAL_CRL; kind++)
+			if (memcmp(&a->files[owner][kind], &b->files[owner][kind],
+				   sizeof(struct stamp)) != 0)
+				return false;
+	return memcmp(a->system, b->system, sizeof(a->system)) == 0;
+}
+
+bool credentials_suffice(struct credentials *c, bool signer)
+{
+	struct stamps stamps;
+
+	if (!c->in_force || c->in_force->has_gone || (signer && !c->in_force->stays))
+		return false;
+	take_stamps(c, &stamps);
+	return is_same_trust(&stamps, &c->in_force->stamps);
 }
 
 struct credentials *credentials_new(const struct credentials_params *params)
@@ -580,5 +640,6 @@ void credentials_free(struct credentials *c)
 		return;
 	credentials_set_unref(c->loading);
 	credentials_set_unref(c->current);
+	credentials_set_unref(c->in_force);
 	g_free(c);
 }

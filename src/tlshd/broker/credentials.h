@@ -50,8 +50,9 @@ int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t
 
 /**
  * struct credentials_params - pointers are borrowed.
- * @changed: there is another set from now on
- * @settled: nothing is being loaded any more
+ * @changed: workers are to be born with this set from now on; who has seen to that calls
+ *	credentials_enter()
+ * @settled: a load has ended, see credentials_ended()
  * @refused: a worker has asked for a signature that it may not have
  * @upgraded: a new signer is of another build than we are
  */
@@ -65,7 +66,7 @@ struct credentials_params {
 	void *ctx;
 };
 
-/** struct credentials - the current set, and the one that is being loaded. */
+/** struct credentials - the set in force, the one that takes its place, and the one that is being loaded. */
 struct credentials;
 
 /** credentials_new() - nothing is read yet; to be freed by credentials_free(). */
@@ -82,12 +83,29 @@ void credentials_free(struct credentials *c);
 void credentials_configure(struct credentials *c, const config *settings);
 
 /**
- * credentials_check() - is the current set what the disk has now?
+ * credentials_check() - is the set in force what the disk has now?
  * @signer: a signer is needed, even where no private key is configured
+ * @load: set on -EAGAIN, for credentials_ended()
  *
  * Looks at the files, as ktls-utils' users expect: who replaces a certificate need not tell us. What has
- * changed is loaded as a whole set, and that takes the current one's place only when it is usable.
+ * changed is loaded as a whole set, and that comes into force only when it is usable and workers have it.
  *
- * Return: 0; -EAGAIN when a set is being loaded: @settled is called when that has ended.
+ * Return: 0; -EAGAIN when a load has to end first. Only who sees a change while another one is being
+ * loaded waits for the next load.
  */
-int credentials_check(struct credentials *c, bool signer);
+int credentials_check(struct credentials *c, bool signer, uint64_t *load);
+
+/** credentials_ended() - has this load ended: is its set in force, or refused? */
+bool credentials_ended(const struct credentials *c, uint64_t load);
+
+/**
+ * credentials_suffice() - can a handshake go on with the set in force, although another one is loaded?
+ * @signer: as for credentials_check()
+ *
+ * With our own certificate of before it can. But whom we believe is always what the disk says: nobody
+ * whose certificate has been revoked gets in because we are slow.
+ */
+bool credentials_suffice(struct credentials *c, bool signer);
+
+/** credentials_enter() - @set is in force: those who serve from now on have it. NULL is fine. */
+void credentials_enter(struct credentials *c, struct credentials_set *set);

@@ -184,9 +184,15 @@ static void release(struct job *j)
 		job_wait(j);
 }
 
+/* A mount that names its key needs a signer, whatever is configured. */
+static bool needs_signer(const struct job *j)
+{
+	return j->private_key != 0;
+}
+
 static void start_certified(struct intake *in, struct job *j)
 {
-	if (credentials_check(in->credentials, j->private_key != 0) < 0)
+	if (credentials_check(in->credentials, needs_signer(j), &j->load) < 0)
 		job_hold(j);
 	else
 		release(j);
@@ -251,12 +257,21 @@ int intake_new(struct intake **out, sd_event *event, struct upcall *kernel, stru
 	return 0;
 }
 
-/* They have been seen, and are not looked at again: what has changed since is the next one's. */
+/* Those that have seen a later change than the one that was loaded look again, and wait once more. */
 void intake_release(struct intake *in)
 {
 	struct job *j;
 
-	while ((j = jobs_held_one(in->jobs)))
+	for (unsigned int n = jobs_held_count(in->jobs); n && (j = jobs_held_one(in->jobs)); n--)
+		if (credentials_ended(in->credentials, j->load))
+			release(j);
+		else
+			start_certified(in, j);
+}
+
+void intake_hurry(struct intake *in, struct job *j)
+{
+	if (credentials_suffice(in->credentials, needs_signer(j)))
 		release(j);
 }
 

@@ -41,8 +41,11 @@ void intake_drain(struct intake *in);
 /** intake_close() - leave the group, take what the kernel had queued before, and no more. */
 void intake_close(struct intake *in);
 
-/** intake_release() - the certificates and keys are loaded that jobs have waited for. */
+/** intake_release() - certificates and keys are in use, or refused, that jobs have waited for. */
 void intake_release(struct intake *in);
+
+/** intake_hurry() - @j is held, and has no more time than it needs: it goes on if it can. */
+void intake_hurry(struct intake *in, struct job *j);
 
 /** intake_work() - look at the oldest new job: one piece of work. Return: was there one? */
 bool intake_work(struct intake *in);

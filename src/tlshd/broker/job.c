@@ -147,6 +147,7 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	set_stranger(j, j->side == HANDSHAKE_SERVER);
 	g_hash_table_insert(js->all, GUINT_TO_POINTER(j->id), j);
 	js->untrimmed++;
+	j->patience.owner = j;
 	deadlines_add(&js->deadlines, &j->deadline);
 	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
 		  job_side(j), timeout, req->n_peers);
@@ -160,7 +161,16 @@ void job_make_ready(struct job *j)
 
 void job_hold(struct job *j)
 {
+	if (!j->patience.at) {
+		j->patience.at = (now() + j->deadline.at) / 2;
+		deadlines_add(&j->all->deadlines, &j->patience);
+	}
 	job_move(j, JOB_HELD, &j->all->held);
+}
+
+bool job_is_held_long(const struct job *j)
+{
+	return j->state == JOB_HELD && now() < j->deadline.at;
 }
 
 /* In a storm most ClientHellos have arrived by now: one call instead of three. */
@@ -498,6 +508,7 @@ void job_end(struct job *j, const struct outcome *o)
 	job_move(j, JOB_ENDED, NULL);
 	j->worker = NULL;
 	deadlines_remove(&j->deadline);
+	deadlines_remove(&j->patience);
 	j->outcome = *o;
 	if (o->cause != CAUSE_SUCCESS) {
 		log_outcome(j);
@@ -518,7 +529,8 @@ static void on_late(void *owner)
 {
 	struct job *j = owner;
 
-	j->all->late(j->all->ctx, j);
+	if (now() >= j->deadline.at || j->state == JOB_HELD)
+		j->all->late(j->all->ctx, j);
 }
 
 /* ---- all of them ---- */
@@ -536,6 +548,11 @@ struct job *jobs_new_one(const struct jobs *js)
 struct job *jobs_held_one(const struct jobs *js)
 {
 	return g_queue_peek_head((GQueue *)&js->held);
+}
+
+unsigned int jobs_held_count(const struct jobs *js)
+{
+	return js->held.length;
 }
 
 struct job *jobs_ready_one(const struct jobs *js)
@@ -617,6 +634,7 @@ static void abandon(struct job *j)
 		log_outcome(j);
 	}
 	deadlines_remove(&j->deadline);
+	deadlines_remove(&j->patience);
 	if (is_settled(j))
 		report(j);
 	else

@@ -48,6 +48,8 @@ struct pool_worker;
  * @worker_pid: the process, also after the job's end; 0 before JOB_HANDED; the pool's
  * @start: usec, monotonic
  * @deadline: until when it must be over
+ * @load: of credentials, that one that is held waits for; set by intake
+ * @patience: how long it waits for that at most, if it can do without
  * @mark: the ACCEPT that brought it
  */
 struct job {
@@ -69,6 +71,8 @@ struct job {
 	pid_t worker_pid;
 	uint64_t start;
 	struct deadline deadline;
+	uint64_t load;
+	struct deadline patience;
 	struct accept_mark mark;
 	union peer peer;
 	struct outcome outcome; /* of one that has ended */
@@ -84,7 +88,8 @@ struct jobs;
  * jobs_new() - none yet.
  * @out: set on success, to be freed by jobs_free()
  * @kernel: is told how each ends; borrowed
- * @late: called for a job whose deadline has passed, which it must end
+ * @late: called for a job whose deadline has passed, which it must end; and for one that is held when half
+ *	of the time that it had left has passed, see job_is_held_long()
  *
  * Return: 0 or a negative errno.
  */
@@ -148,9 +153,13 @@ void job_move(struct job *j, enum job_state state, GQueue *queue);
 /** job_make_ready() - the next worker with room gets @j. */
 void job_make_ready(struct job *j);
 
-/** job_hold(), jobs_held_one() - until the oldest of those that are held is taken out again. */
+/** job_hold(), jobs_held_one(), jobs_held_count() - until the oldest of those that are held is taken out again. */
 void job_hold(struct job *j);
 struct job *jobs_held_one(const struct jobs *js);
+unsigned int jobs_held_count(const struct jobs *js);
+
+/** job_is_held_long() - is it held, and has time left, but no more than it needs? */
+bool job_is_held_long(const struct job *j);
 
 /** job_wait() - until the peer's first byte; ready at once where it is there already. */
 void job_wait(struct job *j);

@@ -64,6 +64,7 @@ struct pool_worker {
 	enum worker_state state;
 	uint32_t number; /* by which the signer knows it */
 	struct credentials_set *credentials; /* that it was born with */
+	unsigned int generation; /* the pool's at its birth */
 	pid_t pid; /* 0 as long as systemd's has not said BORN */
 	int pidfd; /* -1 likewise */
 	int sock; /* -1 once it is dismissed or lost */
@@ -100,6 +101,8 @@ struct pool {
 	struct pool_params params;
 	struct ipc_birth first; /* message of those that are born */
 	struct credentials_set *credentials; /* for those; NULL for none */
+	unsigned int generation; /* changes with either of the two */
+	unsigned int entered; /* the generation of those that serve */
 	uint32_t last_number;
 	GPtrArray *workers;
 	unsigned int wanted;
@@ -424,10 +427,14 @@ static void on_timer(void *owner)
 
 static unsigned int present(const struct pool *p)
 {
-	unsigned int n = count(p, WORKER_UNBORN);
+	unsigned int n = 0;
 
-	for (guint i = 0; i < p->workers->len; i++)
-		n += worker_at(p, i)->state == WORKER_SERVING && !worker_at(p, i)->outgoing;
+	for (guint i = 0; i < p->workers->len; i++) {
+		const struct pool_worker *w = worker_at(p, i);
+
+		n += w->generation == p->generation &&
+		     (w->state == WORKER_UNBORN || (w->state == WORKER_SERVING && !w->outgoing));
+	}
 	return n;
 }
 
@@ -447,6 +454,7 @@ static struct pool_worker *new_worker(struct pool *p, const struct birth *birth)
 	w->pool = p;
 	w->number = p->last_number;
 	w->credentials = credentials_set_ref(p->credentials);
+	w->generation = p->generation;
 	w->pid = birth->pid;
 	w->pidfd = birth->pidfd;
 	w->sock = birth->sock;
@@ -503,6 +511,34 @@ static bool spawn_one(struct pool *p)
 	return false;
 }
 
+static void retire(struct pool_worker *w)
+{
+	if (w->state == WORKER_SERVING)
+		w->state = WORKER_RETIRED;
+	else if (w->state == WORKER_UNBORN)
+		dismiss(w);
+}
+
+/* Those that were born before the last change serve until there is one that knows of it. */
+static void begin_generation(struct pool *p)
+{
+	p->generation++;
+	for (guint i = p->workers->len; i-- > 0;)
+		if (worker_at(p, i)->state == WORKER_UNBORN)
+			dismiss(worker_at(p, i));
+}
+
+/* The first of its generation is born: those before it take no more. */
+static void enter_generation(struct pool *p)
+{
+	p->entered = p->generation;
+	for (guint i = p->workers->len; i-- > 0;)
+		if (worker_at(p, i)->generation != p->generation)
+			retire(worker_at(p, i));
+	if (p->params.entered)
+		p->params.entered(p->params.ctx, p->credentials);
+}
+
 static void is_born(struct pool_worker *w, const struct ipc_sender *sender, const char *build)
 {
 	struct pool *p = w->pool;
@@ -527,6 +563,8 @@ static void is_born(struct pool_worker *w, const struct ipc_sender *sender, cons
 	w->state = WORKER_SERVING;
 	p->birth_failed = false;
 	log_debug(1, "worker %d started", (int)w->pid);
+	if (p->entered != p->generation)
+		enter_generation(p);
 }
 
 static void take_line(struct pool_worker *w, const struct ipc_log *m);
@@ -990,14 +1028,6 @@ static bool give_one(struct pool *p)
 
 /* ---- replacement ---- */
 
-static void retire(struct pool_worker *w)
-{
-	if (w->state == WORKER_SERVING)
-		w->state = WORKER_RETIRED;
-	else if (w->state == WORKER_UNBORN)
-		dismiss(w);
-}
-
 /* What has run for long goes, so that nobody who has got into it stays; its successor comes first. */
 static void recycle(struct pool *p)
 {
@@ -1115,16 +1145,14 @@ void pool_configure(struct pool *p, const config *settings)
 	};
 	g_strlcpy(p->first.version, version_of_build(), sizeof(p->first.version));
 	p->wanted = wanted(settings);
-	for (guint i = p->workers->len; i-- > 0;)
-		retire(worker_at(p, i));
+	begin_generation(p);
 }
 
 void pool_use(struct pool *p, struct credentials_set *credentials)
 {
 	credentials_set_unref(p->credentials);
 	p->credentials = credentials_set_ref(credentials);
-	for (guint i = p->workers->len; i-- > 0;)
-		retire(worker_at(p, i));
+	begin_generation(p);
 }
 
 void pool_accuse(struct pool *p, uint32_t number)

@@ -41,6 +41,8 @@ extern const struct pool_limits pool_limits;
 /**
  * struct pool_params - what a pool needs; pointers are borrowed.
  * @upgraded: called when a new worker is of another build than we are; @build is its own
+ * @entered: called when the first worker that was born with new settings or credentials serves, and those
+ *	before it take no more jobs; NULL for nobody
  */
 struct pool_params {
 	sd_event *event;
@@ -49,6 +51,7 @@ struct pool_params {
 	struct birth_plan plan;
 	struct pool_limits limits;
 	void (*upgraded)(void *ctx, const char *build);
+	void (*entered)(void *ctx, struct credentials_set *credentials);
 	void *ctx;
 };
 
@@ -64,7 +67,8 @@ void pool_free(struct pool *p);
 /**
  * pool_configure() - from now on workers are born with these settings.
  *
- * Those that there are finish what they have, take no more, and are ended.
+ * Those that there are serve until the first of the new ones does; then they finish what they have, take
+ * no more, and are ended.
  */
 void pool_configure(struct pool *p, const config *settings);
 
