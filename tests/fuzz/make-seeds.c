@@ -7,6 +7,9 @@
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 
+#include <gnutls/x509.h>
+
+#include "certificates.h"
 #include "common/recording.h"
 #include "netlink/attributes.h"
 #include "netlink/upcall.h"
@@ -118,8 +121,9 @@ static void hello(const char *name, uint8_t piece, const GByteArray *record)
 }
 
 struct item {
-	uint8_t type, len;
-	uint8_t data[40];
+	uint8_t type;
+	uint16_t len;
+	uint8_t data[512];
 };
 
 static void session(const char *target, const char *name, uint8_t flags, const GByteArray *first,
@@ -131,7 +135,8 @@ static void session(const char *target, const char *name, uint8_t flags, const G
 	g_byte_array_append(m, header, sizeof(header));
 	g_byte_array_append(m, first->data, first->len);
 	for (size_t i = 0; i < n; i++) {
-		const uint8_t record[] = {items[i].type, 0, items[i].len};
+		const uint8_t record[] = {items[i].type, (uint8_t)(items[i].len >> 8),
+					  (uint8_t)items[i].len};
 
 		g_byte_array_append(m, record, sizeof(record));
 		g_byte_array_append(m, items[i].data, items[i].len);
@@ -154,6 +159,65 @@ static GByteArray *cut(const GByteArray *record, size_t piece)
 	return m;
 }
 
+/* A Certificate with one of these certificates, or with none; a server's has no context. */
+static struct item certificate(const char *pem)
+{
+	gnutls_datum_t text = {(void *)(uintptr_t)pem, pem ? (unsigned int)strlen(pem) : 0};
+	gnutls_datum_t der = {NULL, 0};
+	unsigned int n;
+	struct item item = {.type = 22};
+
+	if (pem && gnutls_pem_base64_decode2("CERTIFICATE", &text, &der) < 0)
+		exit(EXIT_FAILURE);
+	n = pem ? 3 + der.size + 2 : 0;
+	memcpy(item.data,
+	       (uint8_t[]){11, 0, (uint8_t)((4 + n) >> 8), (uint8_t)(4 + n), 0, 0,
+			   (uint8_t)(n >> 8), (uint8_t)n},
+	       8);
+	item.len = (uint16_t)(8 + n);
+	if (!pem)
+		return item;
+	memcpy(item.data + 8, (uint8_t[]){0, (uint8_t)(der.size >> 8), (uint8_t)der.size}, 3);
+	memcpy(item.data + 11, der.data, der.size);
+	gnutls_free(der.data);
+	return item;
+}
+
+static void certified(void)
+{
+	const struct item fin = {22, 36, {20, 0, 0, 32}}, alert = {21, 2, {2, 40}};
+	const struct item ee = {22, 6, {8, 0, 0, 2, 0, 0}}, ccs = {20 | 0x80, 1, {1}};
+	const struct item verify = {22, 72, {15, 0, 0, 68, 8, 7, 0, 64}};
+	const struct item ask = {22, 17, {13, 0, 0, 13, 0, 0, 10, 0, 13, 0, 6, 0, 4, 8, 7, 4, 3}};
+	const struct item peer = certificate(PEER_PEM), stranger = certificate(OWN_PEM),
+			  nobody = certificate(NULL);
+	const struct item ticket = {22, 18, {4, 0, 0, 14, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 7}};
+	g_autoptr(GByteArray) client = tls13_client_hello(true);
+	g_autoptr(GByteArray) server = tls13_server_hello(true);
+	const struct item plain = {22 | 0x80, 6, {8, 0, 0, 2, 0, 0}};
+
+	session("x509-server", "anonymous", 38, client, (struct item[]){ccs, nobody, fin}, 3);
+	session("x509-server", "certified", 38, client, (struct item[]){peer, verify, fin}, 3);
+	session("x509-server", "bytes", 54, client, (struct item[]){peer, verify, fin}, 3);
+	session("x509-server", "forged", 6, client, (struct item[]){peer, verify, fin}, 3);
+	session("x509-server", "stranger", 38, client, (struct item[]){stranger, verify, fin}, 3);
+	session("x509-server", "no-verify", 38, client, (struct item[]){peer, fin}, 2);
+	session("x509-server", "nothing", 38, client, (struct item[]){fin}, 1);
+	session("x509-server", "alert", 38, client, (struct item[]){alert}, 1);
+	session("x509-client", "mutual", 38, server,
+		(struct item[]){ccs, ee, ask, peer, verify, fin, ticket}, 7);
+	session("x509-client", "server-only", 38, server, (struct item[]){ee, peer, verify, fin},
+		4);
+	session("x509-client", "unauth", 102, server,
+		(struct item[]){ee, ask, peer, verify, fin, ticket}, 6);
+	session("x509-client", "forged", 6, server, (struct item[]){ee, peer, verify, fin}, 4);
+	session("x509-client", "stranger", 38, server, (struct item[]){ee, stranger, verify, fin},
+		4);
+	session("x509-client", "nobody", 38, server, (struct item[]){ee, nobody, fin}, 3);
+	session("x509-client", "bytes", 54, server, (struct item[]){ee, peer, verify, fin}, 4);
+	session("x509-client", "plain", 0, server, (struct item[]){plain}, 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct item ccs = {20 | 0x80, 1, {1}}, sealed_ccs = {20, 1, {1}},
@@ -162,8 +226,8 @@ int main(int argc, char **argv)
 	const struct item update = {22, 5, {24, 0, 0, 1, 1}}, data = {23, 4, "data"};
 	const struct item ticket = {22, 18, {4, 0, 0, 14, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 7}};
 	const struct item half = {22, 9, {4, 0, 0, 14, 0, 0, 1}};
-	g_autoptr(GByteArray) client = tls13_client_hello();
-	g_autoptr(GByteArray) server = tls13_server_hello();
+	g_autoptr(GByteArray) client = tls13_client_hello(false);
+	g_autoptr(GByteArray) server = tls13_server_hello(false);
 	g_autoptr(GByteArray) halves = cut(client, client->len / 2), bytes = cut(client, 1);
 	GByteArray http = {(guint8 *)"GET / HTTP/1.1\r\n\r\n", 18};
 
@@ -223,5 +287,6 @@ int main(int argc, char **argv)
 	session("client", "alert", 6, server, (struct item[]){alert}, 1);
 	session("client", "plain-alert", 0, server, (struct item[]){alert}, 1);
 	session("client", "http", 0, &http, NULL, 0);
+	certified();
 	return EXIT_SUCCESS;
 }

@@ -3,7 +3,7 @@
  * Fuzzes a session of SIDE, over a socket pair. The input: a byte of enum flags; the length, in two
  * bytes, of the peer's first flight, and that flight; then records, each of a type, a length in two
  * bytes and the content, which go out encrypted where both ends have keys by then; not so one whose
- * type has its highest bit set.
+ * type has its highest bit set. With CERTIFIED the two ends have certificates in place of a PSK.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -15,8 +15,21 @@
 #include "common/log.h"
 #include "tlshd/worker/session.h"
 #include "tls13.h"
+#ifdef CERTIFIED
+#include "certified.h"
+#else
+#define CERTIFIED false
+#endif
 
-enum flags { FIX_BINDER = 1, FIX_FINISHED = 2, SEAL = 4, ANSWER_LATE = 8, BYTE_BY_BYTE = 16 };
+enum flags {
+	FIX_BINDER = 1,
+	FIX_FINISHED = 2,
+	SEAL = 4,
+	ANSWER_LATE = 8,
+	BYTE_BY_BYTE = 16,
+	FIX_VERIFY = 32,
+	UNAUTH = 64, /* a client that shows no certificate */
+};
 
 struct target {
 	struct session *s;
@@ -44,9 +57,20 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	log_set_sink(check_line);
 	log_set_level(5);
-	return engine_init(&engine, false, &why);
+	if (engine_init(&engine, false, &why) < 0)
+		abort();
+#if CERTIFIED
+	certified_init(&engine.x509);
+#endif
+	return 0;
 }
 
+#if CERTIFIED
+static void answer(struct target *t) /* nothing is ever asked */
+{
+	abort();
+}
+#else
 static void answer(struct target *t)
 {
 	secret psk = {.len = 32};
@@ -65,6 +89,7 @@ static void lookup(void *ctx, const char *identity)
 	if (!(t->flags & ANSWER_LATE))
 		answer(t);
 }
+#endif
 
 static void hear(struct target *t);
 
@@ -117,7 +142,8 @@ static void say_record(struct target *t, uint8_t type, const uint8_t *data, size
 
 	if (t->peer.keyed && t->flags & SEAL && !(type & 0x80)) {
 		record = tls13_seal(&t->peer, SIDE == HANDSHAKE_CLIENT, type, data, len,
-				    t->flags & FIX_FINISHED);
+				    (t->flags & FIX_FINISHED ? TLS13_FIX_FINISHED : 0) |
+					    (t->flags & FIX_VERIFY ? TLS13_FIX_VERIFY : 0));
 	} else {
 		const uint8_t header[] = {type & 0x7f, 3, 3, (uint8_t)(len >> 8), (uint8_t)len};
 
@@ -160,29 +186,56 @@ static void check(const struct target *t)
 		abort();
 	if (o->alert_sent < -1 || o->alert_sent > 255)
 		abort();
+#if CERTIFIED
+	/* Nobody is believed without the key, nor with another certificate than the issuer's. */
+	if (t->result == 0 && (o->certified || SIDE == HANDSHAKE_CLIENT) &&
+	    (!o->certified || !(t->flags & FIX_VERIFY) || !certified_has_shown(t->peer.transcript)))
+		abort();
+#else
+	if (o->certified)
+		abort();
+#endif
+}
+
+static struct auth *new_auth(struct target *t)
+{
+#if CERTIFIED
+	struct auth_x509_params params = {.x509 = &engine.x509,
+					  .policy = &engine.policy,
+					  .side = SIDE,
+					  .auth = SIDE == HANDSHAKE_CLIENT && t->flags & UNAUTH
+							  ? HANDSHAKE_UNAUTH
+							  : HANDSHAKE_X509,
+					  .peername = PEER_NAME};
+
+	return auth_x509_new(&params);
+#else
+	secret psk = {.len = 32};
+	struct auth_psk_params params = {.shared = &engine.psk,
+					 .side = SIDE,
+					 .identity = TLS13_IDENTITY,
+					 .psk = &psk,
+					 .lookup = lookup,
+					 .ctx = t};
+
+	memset(psk.data, TLS13_PSK_BYTE, psk.len);
+	return auth_psk_new(&params);
+#endif
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct target t = {.result = -EAGAIN};
-	secret psk = {.len = 32};
-	struct auth_psk_params auth = {.shared = &engine.psk,
-				       .side = SIDE,
-				       .identity = TLS13_IDENTITY,
-				       .psk = &psk,
-				       .lookup = lookup,
-				       .ctx = &t};
 	struct session_params p = {.engine = &engine, .side = SIDE, .tickets = 1};
 	size_t len;
 
 	if (size < 3 || socketpair(AF_UNIX, SOCK_STREAM, 0, t.fd) < 0)
 		return 0;
-	memset(psk.data, TLS13_PSK_BYTE, psk.len);
-	tls13_init(&t.peer);
-	p.fd = t.fd[0];
-	p.auth = auth_psk_new(&auth);
-	t.s = session_new(&p);
 	t.flags = data[0];
+	tls13_init(&t.peer, CERTIFIED);
+	p.fd = t.fd[0];
+	p.auth = new_auth(&t);
+	t.s = session_new(&p);
 	len = MIN((size_t)data[1] << 8 | data[2], size - 3);
 	say_hello(&t, data + 3, len);
 	data += 3 + len;

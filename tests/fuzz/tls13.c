@@ -2,13 +2,21 @@
 /* The other end of a session under the fuzzer: just enough of TLS 1.3 to get bytes past it. */
 #include "tls13.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <nettle/curve25519.h>
 
+#include "certificates.h"
+#include "tlshd/shared/content.h"
+
 #define HASH 32
 #define TAG 16
+#define SIGNATURE 64
+/* CertificateVerify: its header, the algorithm, the length */
+#define VERIFY (4 + 2 + 2 + SIGNATURE)
 
 static const uint8_t zeros[HASH];
 static const uint8_t private_key[32] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -45,11 +53,11 @@ static void hash(const void *data, size_t len, uint8_t out[HASH])
 	gnutls_hash_fast(GNUTLS_DIG_SHA256, data, len, out);
 }
 
-static void early_secret(uint8_t out[HASH])
+static void early_secret(bool certified, uint8_t out[HASH])
 {
 	uint8_t psk[32];
 
-	memset(psk, TLS13_PSK_BYTE, sizeof(psk));
+	memset(psk, certified ? 0 : TLS13_PSK_BYTE, sizeof(psk));
 	extract(zeros, psk, sizeof(psk), out);
 }
 
@@ -112,10 +120,24 @@ static void end(GByteArray *m, size_t extensions)
 	set_length(m, 3, 2);
 }
 
-GByteArray *tls13_client_hello(void)
+static void offer_psk(GByteArray *m)
+{
+	const size_t n = strlen(TLS13_IDENTITY);
+
+	put16(m, 41);
+	put16(m, 2 + 2 + n + 4 + 2 + 1 + HASH);
+	put16(m, 2 + n + 4);
+	put16(m, n);
+	g_byte_array_append(m, (const uint8_t *)TLS13_IDENTITY, (guint)n);
+	g_byte_array_append(m, zeros, 4);
+	put16(m, 1 + HASH);
+	ADD(m, HASH);
+	g_byte_array_append(m, zeros, HASH);
+}
+
+GByteArray *tls13_client_hello(bool certified)
 {
 	GByteArray *m = g_byte_array_new();
-	const size_t n = strlen(TLS13_IDENTITY);
 	size_t at;
 
 	begin(m, 1);
@@ -127,21 +149,17 @@ GByteArray *tls13_client_hello(void)
 	ADD(m, 0, 45, 0, 2, 1, 1); /* PSK with (EC)DHE */
 	ADD(m, 0, 51, 0, 38, 0, 36);
 	share(m);
-	put16(m, 41);
-	put16(m, 2 + 2 + n + 4 + 2 + 1 + HASH);
-	put16(m, 2 + n + 4);
-	put16(m, n);
-	g_byte_array_append(m, (const uint8_t *)TLS13_IDENTITY, (guint)n);
-	g_byte_array_append(m, zeros, 4);
-	put16(m, 1 + HASH);
-	ADD(m, HASH);
-	g_byte_array_append(m, zeros, HASH);
+	if (certified)
+		ADD(m, 0, 13, 0, 6, 0, 4, 8, 7, 4,
+		    3); /* signatures by Ed25519, and ECDSA with P-256 */
+	else
+		offer_psk(m);
 	end(m, at);
 	tls13_fix_binder(m->data, m->len);
 	return m;
 }
 
-GByteArray *tls13_server_hello(void)
+GByteArray *tls13_server_hello(bool certified)
 {
 	GByteArray *m = g_byte_array_new();
 	size_t at;
@@ -151,7 +169,8 @@ GByteArray *tls13_server_hello(void)
 	at = m->len;
 	put16(m, 0);
 	ADD(m, 0, 43, 0, 2, 3, 4);
-	ADD(m, 0, 41, 0, 2, 0, 0);
+	if (!certified)
+		ADD(m, 0, 41, 0, 2, 0, 0);
 	ADD(m, 0, 51, 0, 36);
 	share(m);
 	end(m, at);
@@ -165,15 +184,16 @@ void tls13_fix_binder(uint8_t *record, size_t len)
 	if (len < 5 + 4 + HASH + 3 || record[0] != 22 || record[5] != 1 ||
 	    get16(record + 3) != len - 5 || record[len - HASH - 1] != HASH)
 		return;
-	early_secret(early);
+	early_secret(false, early);
 	hash("", 0, digest);
 	expand_label(early, "ext binder", digest, sizeof(digest), key, sizeof(key));
 	finished(key, record + 5, len - 5 - HASH - 3, record + len - HASH);
 }
 
-void tls13_init(struct tls13 *t)
+void tls13_init(struct tls13 *t, bool certified)
 {
 	memset(t, 0, sizeof(*t));
+	t->certified = certified;
 	t->transcript = g_byte_array_new();
 }
 
@@ -200,7 +220,7 @@ bool tls13_key(struct tls13 *t, const uint8_t *record, size_t len)
 	if (!at || (size_t)(record + len - at) < sizeof(x25519) + 32)
 		return false;
 	curve25519_mul(dh, private_key, at + sizeof(x25519));
-	early_secret(early);
+	early_secret(t->certified, early);
 	hash("", 0, digest);
 	expand_label(early, "derived", digest, HASH, derived, HASH);
 	extract(derived, dh, sizeof(dh), handshake);
@@ -249,8 +269,53 @@ void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len)
 	gnutls_aead_cipher_deinit(c);
 }
 
+static gnutls_privkey_t peer_key(void)
+{
+	static gnutls_privkey_t key;
+	gnutls_datum_t pem = {(void *)PEER_KEY, sizeof(PEER_KEY) - 1};
+
+	if (!key && (gnutls_privkey_init(&key) < 0 ||
+		     gnutls_privkey_import_x509_raw(key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0) < 0))
+		abort();
+	return key;
+}
+
+/* The hash of all before the @n last bytes of @plain, which follow what has been said. */
+static GByteArray *all_before(const struct tls13 *t, const uint8_t *plain, size_t len, size_t n)
+{
+	GByteArray *all = g_byte_array_new();
+
+	g_byte_array_append(all, t->transcript->data, t->transcript->len);
+	g_byte_array_append(all, plain, (guint)(len - n));
+	return all;
+}
+
+static void fix_finished(const struct tls13 *t, int who, uint8_t *plain, size_t len)
+{
+	g_autoptr(GByteArray) all = all_before(t, plain, len, 4 + HASH);
+
+	finished(t->secret[who], all->data, all->len, plain + len - HASH);
+}
+
+/* The algorithm stays as it is. */
+static void fix_verify(const struct tls13 *t, int who, uint8_t *plain, size_t len)
+{
+	g_autoptr(GByteArray) all = all_before(t, plain, len, VERIFY);
+	uint8_t digest[HASH], bytes[CONTENT_MAX];
+	gnutls_datum_t content = {bytes, 0}, signature;
+
+	hash(all->data, all->len, digest);
+	content.size = (unsigned int)content_make(who ? HANDSHAKE_SERVER : HANDSHAKE_CLIENT, digest,
+						  HASH, bytes);
+	if (gnutls_privkey_sign_data2(peer_key(), GNUTLS_SIGN_EDDSA_ED25519, 0, &content,
+				      &signature) < 0)
+		abort();
+	memcpy(plain + len - SIGNATURE, signature.data, SIGNATURE);
+	gnutls_free(signature.data);
+}
+
 GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len,
-		       bool fix)
+		       unsigned int fix)
 {
 	GByteArray *record = g_byte_array_new();
 	g_autofree uint8_t *plain = g_malloc(len + 1);
@@ -261,13 +326,11 @@ GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *da
 	if (len)
 		memcpy(plain, data, len);
 	plain[len] = type;
-	if (fix && type == 22 && len >= 4 + HASH && plain[len - HASH - 4] == 20) {
-		g_autoptr(GByteArray) all = g_byte_array_new();
-
-		g_byte_array_append(all, t->transcript->data, t->transcript->len);
-		g_byte_array_append(all, plain, (guint)(len - HASH - 4));
-		finished(t->secret[who], all->data, all->len, plain + len - HASH);
-	}
+	if (fix & TLS13_FIX_FINISHED && type == 22 && len >= 4 + HASH &&
+	    plain[len - HASH - 4] == 20)
+		fix_finished(t, who, plain, len);
+	if (fix & TLS13_FIX_VERIFY && type == 22 && len >= VERIFY && plain[len - VERIFY] == 15)
+		fix_verify(t, who, plain, len);
 	if (type == 22)
 		g_byte_array_append(t->transcript, plain, (guint)len);
 	ADD(record, 23, 3, 3);
