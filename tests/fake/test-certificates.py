@@ -441,6 +441,17 @@ def a_key_that_is_replaced_first_waits_for_its_certificate():
     holds("server", "server")
     shows("server")
 
+def who_is_revoked_is_refused_beside_a_pair_that_is_half_replaced():
+    make("renewed", "issuer=ca", "usage=server", *NAMES)
+    put(certs + "/renewed.key", held("server", ".key"))
+    put(certs + "/revoking.crl", held("server", ".crl"))
+    refuses_client("certificate-revoked", "client", "certificate revoked")
+    logged("[key-misfit]")
+    shows("server")
+    put(certs + "/server.key", held("server", ".key"))
+    put(certs + "/clean.crl", held("server", ".crl"))
+    same("status", 0, s_client(cert="client")[0].status)
+
 def signers():
     return [p for p in daemon.workers() if open("/proc/%d/comm" % p).read() == "tlshd-signer\n"]
 
@@ -545,6 +556,7 @@ sys.exit(run_cases([marked(case) for case in [
     who_is_revoked_gets_in_by_no_slow_signer,
     half_of_a_certificate_changes_nothing,
     a_key_that_is_replaced_first_waits_for_its_certificate,
+    who_is_revoked_is_refused_beside_a_pair_that_is_half_replaced,
     a_signer_that_dies_is_replaced,
     without_keys_no_signer_runs,
     a_pair_that_was_never_usable_holds_up_no_other,

@@ -241,6 +241,33 @@ static void set_that_makes_no_sense_changes_nothing(void **state)
 	assert_true(credentials_suffice(c, false)); /* it has been tried */
 }
 
+/* Whoever is revoked does not wait for an administrator to mend a pair. */
+static void new_list_counts_beside_a_pair_that_is_half_replaced(void **state)
+{
+	struct credentials_set *before;
+	struct signing *keys;
+	uint64_t load = 0;
+
+	begin();
+	before = born_with;
+	keys = newest;
+	put("key", "second");
+	put("crl", "second");
+	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
+	loaded(CREDENTIAL_KEY, CAUSE_KEY_MISFIT);
+	load_all();
+	assert_ptr_not_equal(born_with, before);
+	enter();
+	assert_true(credentials_ended(c, load));
+	assert_true(credentials_suffice(c, false));
+	/* by the key of before, whose signer stays */
+	assert_int_equal(n_signers, 1);
+	assert_int_equal(credentials_set_grant(born_with, 1, 1, HANDSHAKE_CLIENT, 0, -1), 0);
+	assert_int_equal(n_grants, 1);
+	keys->params.gone(keys->params.ctx, "it died");
+	assert_false(credentials_suffice(c, false));
+}
+
 /* Nobody has read the list: it is not passed over for want of a signer. */
 static void set_without_a_signer_is_no_set(void **state)
 {
@@ -328,6 +355,7 @@ int main(void)
 		TEST(trust_of_before_does_not),
 		TEST(change_during_a_load_is_waited_for_by_who_sees_it),
 		TEST(set_that_makes_no_sense_changes_nothing),
+		TEST(new_list_counts_beside_a_pair_that_is_half_replaced),
 		TEST(set_without_a_signer_is_no_set),
 		TEST(signer_that_dies_in_force_does_not_suffice),
 		TEST(mount_that_names_its_key_needs_a_signer_that_stays),

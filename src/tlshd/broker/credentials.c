@@ -55,6 +55,7 @@ struct credentials_set {
 	struct stamps stamps; /* of what it was loaded from, or of that */
 	struct credential one[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
 	struct signing *signing; /* NULL where none could be started */
+	struct credentials_set *keeper; /* whose signer has the keys; NULL for its own */
 	bool stays; /* it runs even without keys, for those that mounts name */
 	bool has_gone; /* it has ended */
 };
@@ -120,6 +121,7 @@ void credentials_set_unref(struct credentials_set *set)
 	if (!set || --set->refs)
 		return;
 	signing_free(set->signing);
+	credentials_set_unref(set->keeper);
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
 			close_content(&set->one[owner][kind]);
@@ -144,17 +146,39 @@ static bool has_keys(const struct credentials_set *set)
 	return has_key_of(set, 0) || has_key_of(set, 1);
 }
 
+static struct signing *signing_of(const struct credentials_set *set)
+{
+	return set->keeper ? set->keeper->signing : set->signing;
+}
+
+static bool has_gone(const struct credentials_set *set)
+{
+	return set->keeper ? set->keeper->has_gone : set->has_gone;
+}
+
+static bool has_keys_from(const struct credentials_set *set, const struct credentials_set *keeper)
+{
+	return set && (set == keeper || set->keeper == keeper) && (set->stays || has_keys(set));
+}
+
+static bool is_of_trust(size_t kind)
+{
+	return kind == CREDENTIAL_TRUST || kind == CREDENTIAL_CRL;
+}
+
 /*
  * A file that is gone has been taken away; but one that makes no sense, and has made some, may be
- * half-written.
+ * half-written. @trust: of those that say whom we believe, or of the others?
  */
-static bool is_in_transit(const struct credentials_set *set, const struct credentials_set *before)
+static bool is_in_transit(const struct credentials_set *set, const struct credentials_set *before,
+			  bool trust)
 {
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
 			enum cause cause = set->one[owner][kind].outcome.cause;
 
-			if ((cause == CAUSE_CREDENTIAL_MALFORMED || cause == CAUSE_KEY_MISFIT) &&
+			if (is_of_trust(kind) == trust &&
+			    (cause == CAUSE_CREDENTIAL_MALFORMED || cause == CAUSE_KEY_MISFIT) &&
 			    is_usable(&before->one[owner][kind]))
 				return true;
 		}
@@ -200,8 +224,8 @@ size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 					hide_key(&set->one[owner][kind], &out[n]);
 				n++;
 			}
-	if (set->signing && (set->stays || has_keys(set)))
-		*desk = signing_desk(set->signing, worker);
+	if (signing_of(set) && (set->stays || has_keys(set)))
+		*desk = signing_desk(signing_of(set), worker);
 	if (*desk >= 0) {
 		memset(&out[n].message, 0, sizeof(out[n].message));
 		out[n].message.header.type = IPC_CREDENTIAL;
@@ -217,8 +241,8 @@ int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t
 {
 	if (key < 0 && (!set || !has_key_of(set, credential_owner(side))))
 		return 0;
-	return set && set->signing
-		       ? signing_grant(set->signing, worker, job, side, deadline_usec, key)
+	return set && signing_of(set)
+		       ? signing_grant(signing_of(set), worker, job, side, deadline_usec, key)
 		       : -EPIPE;
 }
 
@@ -409,6 +433,36 @@ void credentials_enter(struct credentials *c, struct credentials_set *set)
 	c->params.settled(c->params.ctx);
 }
 
+/* All that says whom we believe. */
+static bool is_same_trust(const struct stamps *a, const struct stamps *b)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = CREDENTIAL_TRUST; kind <= CREDENTIAL_CRL; kind++)
+			if (memcmp(&a->files[owner][kind], &b->files[owner][kind],
+				   sizeof(struct stamp)) != 0)
+				return false;
+	return memcmp(a->system, b->system, sizeof(a->system)) == 0;
+}
+
+/* The new list counts although the new pair does not yet: @set goes on with the pairs, and the signer, of @before. */
+static void keep_pairs(struct credentials_set *set, struct credentials_set *before)
+{
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = CREDENTIAL_CERTIFICATE; kind < CREDENTIAL_KINDS; kind++) {
+			struct credential *one = &set->one[owner][kind];
+
+			close_content(one);
+			g_free(one->text);
+			*one = before->one[owner][kind];
+			one->text = g_strdup(one->text);
+			if (one->fd >= 0)
+				one->fd = fcntl(one->fd, F_DUPFD_CLOEXEC, 0);
+		}
+	signing_free(g_steal_pointer(&set->signing));
+	set->keeper = credentials_set_ref(before->keeper ? before->keeper : before);
+	set->stays = before->stays;
+}
+
 /* It answers for what @refused was loaded from; but not for what no signer has looked at. */
 static void stay(struct credentials *c, const struct credentials_set *refused)
 {
@@ -426,8 +480,16 @@ static void judge(struct credentials *c)
 	struct credentials_set *set = c->loading;
 
 	log_problems(set);
-	if (!c->current || c->current->has_gone ||
-	    !(set->has_gone || is_in_transit(set, c->current))) {
+	if (!c->current || has_gone(c->current) ||
+	    !(set->has_gone || is_in_transit(set, c->current, true) ||
+	      is_in_transit(set, c->current, false))) {
+		adopt(c);
+		return;
+	}
+	if (!set->has_gone && !is_in_transit(set, c->current, true) &&
+	    !is_same_trust(&set->stamps, &c->current->stamps)) {
+		log_warning("the certificates and keys that were loaded before stay in use, with the new trust store and revocation list");
+		keep_pairs(set, c->current);
 		adopt(c);
 		return;
 	}
@@ -499,7 +561,7 @@ static void on_gone(void *ctx, const char *why)
 		memset(&c->stamps, 0,
 		       sizeof(c->stamps)); /* what is on the disk has not been seen */
 		judge(c);
-	} else if ((set == c->current || set == c->in_force) && (set->stays || has_keys(set))) {
+	} else if (has_keys_from(c->current, set) || has_keys_from(c->in_force, set)) {
 		log_error("the signer is lost: %s; handshakes that need a signature fail until the next one is there",
 			  why);
 		set->has_gone = true;
@@ -575,7 +637,7 @@ static bool is_changing(const struct credentials *c)
 static bool has_to_load(const struct credentials *c, bool signer, bool changed)
 {
 	return !c->current || (signer && !c->current->stays) ||
-	       ((c->current->has_gone || changed) && now() >= c->retry_at);
+	       ((has_gone(c->current) || changed) && now() >= c->retry_at);
 }
 
 int credentials_check(struct credentials *c, bool signer, uint64_t *load)
@@ -605,22 +667,11 @@ bool credentials_ended(const struct credentials *c, uint64_t load)
 	return c->in_force && c->in_force->load >= load;
 }
 
-/* All that says whom we believe. */
-static bool is_same_trust(const struct stamps *a, const struct stamps *b)
-{
-	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
-		for (size_t kind = CREDENTIAL_TRUST; kind <= CREDENTIAL_CRL; kind++)
-			if (memcmp(&a->files[owner][kind], &b->files[owner][kind],
-				   sizeof(struct stamp)) != 0)
-				return false;
-	return memcmp(a->system, b->system, sizeof(a->system)) == 0;
-}
-
 bool credentials_suffice(struct credentials *c, bool signer)
 {
 	struct stamps stamps;
 
-	if (!c->in_force || c->in_force->has_gone || (signer && !c->in_force->stays))
+	if (!c->in_force || has_gone(c->in_force) || (signer && !c->in_force->stays))
 		return false;
 	take_stamps(c, &stamps);
 	return is_same_trust(&stamps, &c->in_force->stamps);

@@ -15,7 +15,7 @@
  * @credentials, @n: for the signer to load; used by signing_new() only
  * @loaded: called for each of them, in their order; @fd is to be given to workers in place of the
  *	file, and the callback's to close, or -1
- * @born: called when all are loaded
+ * @born: called when all are loaded; it may be freed then
  * @gone: called when it has ended, as one does that has no keys, once it is born; @why is a sentence's
  *	end. It may be freed then
  * @refused: called when a worker has asked for what it was not granted
@@ -43,7 +43,7 @@ struct signing;
 /** signing_new() - have one born. Return: 0 with @out set; a negative errno, logged. */
 int signing_new(struct signing **out, const struct signing_params *params);
 
-/** signing_free() - end it, and wait until it is gone. NULL is fine; of its callbacks, only from @gone. */
+/** signing_free() - end it, and wait until it is gone. NULL is fine; of its callbacks, only from @born and @gone. */
 void signing_free(struct signing *s);
 
 /**
