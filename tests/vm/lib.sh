@@ -34,10 +34,21 @@ contains() {
 lacks() { ! grep -E -- "$2" "$1" >&2 || fail "$1 has lines that match '$2'"; }
 # refused COMMAND...: it must fail
 refused() { ! "$@" || fail "this was to fail and did not: $*"; }
-# wait_for SECONDS COMMAND...: until it succeeds. SECONDS are an idle machine's, see patience(); when they
-# are over the pace is measured again, for the machine may have got busy since.
+# pause MILLISECONDS: without a process for it, for which an emulated CPU works ten
+pause() {
+	local _seconds
+	printf -v _seconds %d.%03d $(($1 / 1000)) $(($1 % 1000))
+	if [[ -p /run/pause ]] || mkfifo /run/pause 2>/dev/null; then
+		read -rt "$_seconds" <>/run/pause || true
+	else
+		sleep "$_seconds"
+	fi
+}
+# wait_for SECONDS COMMAND...: until it succeeds; the longer that takes the less often it is tried, up to
+# a quarter of a second. SECONDS are an idle machine's, see patience(); when they are over the pace is
+# measured again, for the machine may have got busy since.
 wait_for() {
-	local _seconds=$1 _start _pace
+	local _seconds=$1 _start _pace _rest=50
 	shift
 	now
 	_start=$NOW
@@ -48,7 +59,8 @@ wait_for() {
 			measure_pace
 			((PACE > _pace)) || { PACE=$_pace; return 1; }
 		done
-		sleep 0.1
+		pause $_rest
+		((_rest >= 250)) || _rest=$((_rest * 5 / 4))
 	done
 }
 # within SECONDS COMMAND...: it is ended after so many seconds of an idle machine
