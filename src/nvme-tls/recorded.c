@@ -3,6 +3,7 @@
 #include "nvme-tls/recorded.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/log.h"
 
@@ -53,6 +54,19 @@ char *recorded_why_down(const recording *r)
 				       when);
 	return g_strdup_printf("tlshd is not running, and did not stop by itself: it was last seen on %s; \"systemctl status tlshd\" says more",
 			       when);
+}
+
+bool recorded_is_suspended(const recording *r)
+{
+	int pid = recording_pid(r);
+	g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid);
+	g_autofree char *stat = NULL;
+	const char *name_end;
+
+	if (pid <= 0 || !g_file_get_contents(path, &stat, NULL, NULL))
+		return false;
+	name_end = strrchr(stat, ')'); /* the state is behind it: proc_pid_stat(5) */
+	return name_end && strncmp(name_end, ") T", 3) == 0;
 }
 
 char *recorded_time(uint64_t usec, bool exact)

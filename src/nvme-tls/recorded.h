@@ -23,6 +23,9 @@ enum exit_code recorded_open(const options *o, recording **out);
  */
 char *recorded_why_down(const recording *r);
 
+/** recorded_is_suspended() - has a signal stopped the daemon, so that it answers nobody? */
+bool recorded_is_suspended(const recording *r);
+
 /** recorded_time() - a real time, local, to the millisecond if @exact; to be freed by g_free(). */
 char *recorded_time(uint64_t usec, bool exact);
 

@@ -28,6 +28,9 @@ static char *complaint(const recording *r)
 
 	if (!recording_pid(r))
 		return recorded_why_down(r);
+	if (recorded_is_suspended(r))
+		return g_strdup_printf("tlshd was stopped by a signal, and answers no handshake; continue it with \"kill -CONT %d\"",
+				       recording_pid(r));
 	switch (s->now.phase) {
 	case RECORDING_STARTING:
 		return g_strdup("tlshd is starting: no worker has been born yet; \"journalctl -u tlshd -u 'tlshd-worker@*'\" says why if it stays so");
@@ -320,7 +323,8 @@ static void print_prometheus(const recording *r, bool healthy)
 	g_autofree char *build = label_value(s->build);
 
 	gauge("up", "Whether tlshd runs.", up);
-	gauge("healthy", "Whether tlshd runs and has a worker.", healthy);
+	gauge("healthy", "Whether tlshd runs, is not stopped by a signal, and has a worker.",
+	      healthy);
 	metric("info", "gauge", "The build of tlshd that wrote the recording.");
 	printf("tlshd_info{build=\"%s\"} 1\n", build);
 	gauge("start_time_seconds", "When tlshd was started.", s->started / G_USEC_PER_SEC);

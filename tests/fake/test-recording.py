@@ -14,7 +14,7 @@ def tool(daemon, command, *options, code=HEALTHY):
     """Return: what "nvme-tls COMMAND --json" says of the daemon's recording."""
     path, = glob.glob(daemon.config + ".recording/recording-*")
     run = subprocess.run([sys.argv[2], command, "--json", "--recording=" + path, *options], capture_output=True, text=True)
-    assert run.returncode == code, "%s: %d, %s" % (command, run.returncode, run.stderr)
+    assert code is None or run.returncode == code, "%s: %d, %s" % (command, run.returncode, run.stderr)
     return json.loads(run.stdout)
 
 def connect(daemon, identity=IDENTITY, psk=PSK):
@@ -95,6 +95,17 @@ def what_is_going_on_is_in_the_status(directory):
     daemon.stop()
 
 @with_directory
+def a_daemon_that_a_signal_has_stopped_is_not_healthy(directory):
+    daemon = start(directory)
+    assert tool(daemon, "status")["healthy"]
+    daemon.signal(signal.SIGSTOP)
+    daemon.wait(lambda: "stopped by a signal" in str(tool(daemon, "status", code=None)["complaint"]), "it counts as healthy")
+    tool(daemon, "status", code=UNHEALTHY)
+    daemon.signal(signal.SIGCONT)
+    daemon.wait(lambda: tool(daemon, "status", code=None)["healthy"], "it does not recover")
+    daemon.stop()
+
+@with_directory
 def counts_go_on_over_a_crash_and_a_restart(directory):
     daemon = start(directory)
     scan(daemon)
@@ -115,5 +126,6 @@ sys.exit(run_cases([
     each_handshake_is_recorded_with_what_there_is_to_know,
     a_flood_is_counted_to_the_last_peer,
     what_is_going_on_is_in_the_status,
+    a_daemon_that_a_signal_has_stopped_is_not_healthy,
     counts_go_on_over_a_crash_and_a_restart,
 ]))
