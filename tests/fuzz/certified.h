@@ -46,7 +46,7 @@ static void certified_init(struct x509 *x)
 	gnutls_datum_t own = {(void *)OWN_KEY, sizeof(OWN_KEY) - 1};
 	gnutls_datum_t peer = {(void *)PEER_PEM, sizeof(PEER_PEM) - 1};
 
-	certified_take(x, CREDENTIAL_TRUST, CA_PEM);
+	certified_take(x, CREDENTIAL_TRUST, ISSUER_PEM);
 	certified_take(x, CREDENTIAL_CERTIFICATE, OWN_PEM);
 	x->owners[credential_owner(SIDE)].revoked = (gnutls_datum_t){revoked, sizeof(revoked)};
 	if (gnutls_pem_base64_decode2("CERTIFICATE", &peer, &peer_der) < 0 ||

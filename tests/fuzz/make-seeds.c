@@ -183,19 +183,33 @@ static struct item certificate(const char *pem)
 	return item;
 }
 
+/* The key of a certificate by Ed25519 becomes that of another one; the issuer signs it under the fuzzer. */
+static void take_key(struct item *to, const struct item *from)
+{
+	static const uint8_t before[] = {0x2b, 0x65, 0x70, 3, 0x21, 0};
+	uint8_t *ours = memmem(to->data, to->len, before, sizeof(before));
+	const uint8_t *theirs = memmem(from->data, from->len, before, sizeof(before));
+
+	if (!ours || !theirs)
+		exit(EXIT_FAILURE);
+	memcpy(ours, theirs, sizeof(before) + 32);
+}
+
 static void certified(void)
 {
 	const struct item fin = {22, 36, {20, 0, 0, 32}}, alert = {21, 2, {2, 40}};
 	const struct item ee = {22, 6, {8, 0, 0, 2, 0, 0}}, ccs = {20 | 0x80, 1, {1}};
 	const struct item verify = {22, 72, {15, 0, 0, 68, 8, 7, 0, 64}};
 	const struct item ask = {22, 17, {13, 0, 0, 13, 0, 0, 10, 0, 13, 0, 6, 0, 4, 8, 7, 4, 3}};
-	const struct item peer = certificate(PEER_PEM), stranger = certificate(OWN_PEM),
-			  nobody = certificate(NULL);
+	const struct item peer = certificate(PEER_PEM);
+	struct item odd = certificate(ODD_PEM);
+	const struct item stranger = certificate(OWN_PEM), nobody = certificate(NULL);
 	const struct item ticket = {22, 18, {4, 0, 0, 14, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 7}};
 	g_autoptr(GByteArray) client = tls13_client_hello(true);
 	g_autoptr(GByteArray) server = tls13_server_hello(true);
 	const struct item plain = {22 | 0x80, 6, {8, 0, 0, 2, 0, 0}};
 
+	take_key(&odd, &peer);
 	session("x509-server", "anonymous", 38, client, (struct item[]){ccs, nobody, fin}, 3);
 	session("x509-server", "certified", 38, client, (struct item[]){peer, verify, fin}, 3);
 	session("x509-server", "bytes", 54, client, (struct item[]){peer, verify, fin}, 3);
@@ -203,6 +217,7 @@ static void certified(void)
 	session("x509-server", "stranger", 38, client, (struct item[]){stranger, verify, fin}, 3);
 	session("x509-server", "no-verify", 38, client, (struct item[]){peer, fin}, 2);
 	session("x509-server", "nothing", 38, client, (struct item[]){fin}, 1);
+	session("x509-server", "odd", 166, client, (struct item[]){odd, verify, fin}, 3);
 	session("x509-server", "alert", 38, client, (struct item[]){alert}, 1);
 	session("x509-client", "mutual", 38, server,
 		(struct item[]){ccs, ee, ask, peer, verify, fin, ticket}, 7);
@@ -215,6 +230,10 @@ static void certified(void)
 		4);
 	session("x509-client", "nobody", 38, server, (struct item[]){ee, nobody, fin}, 3);
 	session("x509-client", "bytes", 54, server, (struct item[]){ee, peer, verify, fin}, 4);
+	session("x509-client", "odd", 166, server, (struct item[]){ee, odd, verify, fin, ticket},
+		5);
+	session("x509-client", "signed", 230, server,
+		(struct item[]){ee, peer, verify, fin, ticket}, 5);
 	session("x509-client", "plain", 0, server, (struct item[]){plain}, 1);
 }
 

@@ -269,15 +269,20 @@ void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len)
 	gnutls_aead_cipher_deinit(c);
 }
 
-static gnutls_privkey_t peer_key(void)
+/* Puts a signature by Ed25519 at @out; @key is made of @text if there is none yet. */
+static void sign(gnutls_privkey_t *key, const char *text, const uint8_t *data, size_t len,
+		 uint8_t out[SIGNATURE])
 {
-	static gnutls_privkey_t key;
-	gnutls_datum_t pem = {(void *)PEER_KEY, sizeof(PEER_KEY) - 1};
+	gnutls_datum_t pem = {(void *)(uintptr_t)text, (unsigned int)strlen(text)};
+	gnutls_datum_t content = {(void *)(uintptr_t)data, (unsigned int)len}, signature;
 
-	if (!key && (gnutls_privkey_init(&key) < 0 ||
-		     gnutls_privkey_import_x509_raw(key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0) < 0))
+	if (!*key && (gnutls_privkey_init(key) < 0 ||
+		      gnutls_privkey_import_x509_raw(*key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0) < 0))
 		abort();
-	return key;
+	if (gnutls_privkey_sign_data2(*key, GNUTLS_SIGN_EDDSA_ED25519, 0, &content, &signature) < 0)
+		abort();
+	memcpy(out, signature.data, SIGNATURE);
+	gnutls_free(signature.data);
 }
 
 /* The hash of all before the @n last bytes of @plain, which follow what has been said. */
@@ -301,17 +306,32 @@ static void fix_finished(const struct tls13 *t, int who, uint8_t *plain, size_t 
 static void fix_verify(const struct tls13 *t, int who, uint8_t *plain, size_t len)
 {
 	g_autoptr(GByteArray) all = all_before(t, plain, len, VERIFY);
-	uint8_t digest[HASH], bytes[CONTENT_MAX];
-	gnutls_datum_t content = {bytes, 0}, signature;
+	static gnutls_privkey_t key;
+	uint8_t digest[HASH], content[CONTENT_MAX];
+	int n;
 
 	hash(all->data, all->len, digest);
-	content.size = (unsigned int)content_make(who ? HANDSHAKE_SERVER : HANDSHAKE_CLIENT, digest,
-						  HASH, bytes);
-	if (gnutls_privkey_sign_data2(peer_key(), GNUTLS_SIGN_EDDSA_ED25519, 0, &content,
-				      &signature) < 0)
-		abort();
-	memcpy(plain + len - SIGNATURE, signature.data, SIGNATURE);
-	gnutls_free(signature.data);
+	n = content_make(who ? HANDSHAKE_SERVER : HANDSHAKE_CLIENT, digest, HASH, content);
+	sign(&key, PEER_KEY, content, (size_t)n, plain + len - SIGNATURE);
+}
+
+/* The first certificate, if its end is that of one signed by Ed25519 (RFC 8410). */
+static void fix_certificate(uint8_t *plain, size_t len)
+{
+	static const uint8_t before[] = {0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, SIGNATURE + 1, 0};
+	const size_t tail = sizeof(before) + SIGNATURE;
+	static gnutls_privkey_t key;
+	size_t at = 4 + 1 + 3, n, header;
+
+	if (len < at + 3 + tail || plain[4])
+		return;
+	n = get16(plain + at + 1);
+	at += 3;
+	header = 2 + (plain[at + 1] & 0x80 ? plain[at + 1] & 0x7f : 0u);
+	if (n > len - at || n < header + tail ||
+	    memcmp(plain + at + n - tail, before, sizeof(before)) != 0)
+		return;
+	sign(&key, ISSUER_KEY, plain + at + header, n - tail - header, plain + at + n - SIGNATURE);
 }
 
 GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len,
@@ -329,6 +349,8 @@ GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *da
 	if (fix & TLS13_FIX_FINISHED && type == 22 && len >= 4 + HASH &&
 	    plain[len - HASH - 4] == 20)
 		fix_finished(t, who, plain, len);
+	if (fix & TLS13_FIX_CERTIFICATE && type == 22 && len && plain[0] == 11)
+		fix_certificate(plain, len);
 	if (fix & TLS13_FIX_VERIFY && type == 22 && len >= VERIFY && plain[len - VERIFY] == 15)
 		fix_verify(t, who, plain, len);
 	if (type == 22)

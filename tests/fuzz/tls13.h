@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The other end of a session under the fuzzer: enough of TLS 1.3 (RFC 8446) to put right what a
- * mutation has broken - binder, record keys, CertificateVerify, Finished - so that the bytes get past
- * it. One hash, one cipher, one group: SHA-256, AES-128-GCM, X25519 with a private key that never
+ * mutation has broken - binder, record keys, Certificate, CertificateVerify, Finished - so that the bytes
+ * get past it. One hash, one cipher, one group: SHA-256, AES-128-GCM, X25519 with a private key that never
  * changes; and a certificate whose key is Ed25519.
  */
 #pragma once
@@ -17,7 +17,7 @@
 #define TLS13_PSK_BYTE 7
 
 /* What is put right in a record. */
-enum tls13_fix { TLS13_FIX_FINISHED = 1, TLS13_FIX_VERIFY = 2 };
+enum tls13_fix { TLS13_FIX_FINISHED = 1, TLS13_FIX_VERIFY = 2, TLS13_FIX_CERTIFICATE = 4 };
 
 struct tls13 {
 	bool certified; /* by certificates, and not by the PSK */
@@ -48,7 +48,8 @@ bool tls13_key(struct tls13 *t, const uint8_t *record, size_t len);
 void tls13_open(struct tls13 *t, int who, const uint8_t *record, size_t len);
 
 /*
- * A record of @type with the content, in which the last message is put right if it is one of @fix. Behind
+ * A record of @type with the content, in which the last message is put right if it is one of @fix; of a
+ * Certificate, which is to be the first, its issuer's signature of the certificate. Behind
  * its Finished a server goes on with the keys of application data.
  */
 GByteArray *tls13_seal(struct tls13 *t, int who, uint8_t type, const uint8_t *data, size_t len,
