@@ -75,6 +75,41 @@ install_tools() {
 	umount "$root/var/cache/apt/archives" "$root/proc"
 }
 
+# prepare_layer GUEST DIR FUNCTION: what the function installs in a root with the tools is kept in DIR, and is in
+# the clean roots of a script that sets LAYER to DIR/upper.
+prepare_layer() {
+	prepare_tools "$1"
+	[[ -e $2/complete ]] || locked "$1-packaging" prepare_layer_locked "$@"
+}
+
+prepare_layer_locked() {
+	local guest=$1 dir=$2 function=$3 start=$SECONDS
+	[[ ! -e $dir/complete ]] || return 0
+	say "installing ${dir##*/} for $guest (log: $dir.log)"
+	rm -rf --one-file-system "$dir"
+	mkdir -p "$dir/upper" "$dir/work" "$dir/root"
+	apt_proxy
+	unshare --mount --pid --fork --kill-child bash -euo pipefail -c "
+		. '$PACKAGING/common.sh'; $(declare -f)"'
+		fill_layer "$@"' packaging "$guest" "$dir" "$function" >"$dir.log" 2>&1 ||
+		{ tail -20 "$dir.log" >&2; die "installing ${dir##*/} for $guest failed; log: $dir.log"; }
+	touch "$dir/complete"
+	say "${dir##*/} for $guest is installed, $((SECONDS - start)) s"
+}
+
+# Runs alone in its own mount and process namespaces.
+fill_layer() {
+	local guest=$1 dir=$2
+	root=$dir/root
+	mount -t overlay overlay \
+		-o "lowerdir=$(tools_dir "$guest")/upper:$(guest_dir "$guest")/root,upperdir=$dir/upper,workdir=$dir/work" "$root"
+	mount -t proc proc "$root/proc"
+	mount --bind "$CACHE/debs/$guest" "$root/var/cache/apt/archives"
+	in_root apt-get -q update
+	"$3"
+	umount "$root/var/cache/apt/archives" "$root/proc"
+}
+
 # in_clean_root GUEST COMMAND ARG...: runs a function of these scripts with the guest's root, tools and all,
 # at $root; what the function changes there is gone when it ends.
 in_clean_root() {
@@ -92,7 +127,7 @@ enter_clean_root() {
 	mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
 	root=$scratch/root
 	mount -t overlay overlay \
-		-o "lowerdir=$dir/upper:$(guest_dir "$guest")/root,upperdir=$scratch/upper,workdir=$scratch/work" "$root"
+		-o "lowerdir=${LAYER:+$LAYER:}$dir/upper:$(guest_dir "$guest")/root,upperdir=$scratch/upper,workdir=$scratch/work" "$root"
 	mount -t proc proc "$root/proc"
 	mount -t tmpfs tmpfs "$root/tmp"
 	mount --bind /dev "$root/dev"
