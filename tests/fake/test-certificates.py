@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Handshakes with certificates, the whole daemon and OpenSSL: test-certificates.py FAKE-TLSHD MAKE-CERTIFICATE"""
-import os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+import os, re, shutil, signal, socket, ssl, subprocess, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
 from kernel import CLIENT, SERVER, UNAUTH, X509, Daemon, Keyring, Request, run_cases
@@ -361,7 +361,7 @@ class Slow:
         self.revokes("clean")
         text = "".join("x509.%s=%s/server%s\n" % (key, self.directory.name, suffix) for key, suffix in [
             ("certificate", ".pem"), ("private_key", ".key"), ("crl", ".crl")])
-        self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, "[authenticate.server]\nx509.truststore=%s/ca.pem\n%s" % (certs, text),
+        self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, "[debug]\nloglevel=2\n[authenticate.server]\nx509.truststore=%s/ca.pem\n%s" % (certs, text),
                              environment={"FAKE_SLOW_KEYS": self.flag})
         self.daemon.auth = X509
         return self
@@ -407,6 +407,30 @@ def a_certificate_that_takes_long_to_load_stalls_nobody():
         s.daemon.wait_for_line("certificates and keys were loaded again, and are in use")
         s.daemon.timeout_ms = kernel.GRANTED_MS
         same("certificate", "chained", s.connect()[1])
+
+def a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning():
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=certs + "/ca.pem")
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="server.test")
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        hello = outgoing.read()
+    with Slow() as s, socket.create_connection(("127.0.0.1", s.daemon.port)) as peer:
+        peer.sendall(hello[:100])
+        request = s.daemon.next_request()
+        s.daemon.wait_for_line("handed to worker")
+        s.holds("chained")
+        s.daemon.wait(lambda: s.connect()[1] == "chained", "the new certificate is not shown")
+        peer.sendall(hello[100:])
+        while tls.version() is None:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                incoming.write(peer.recv(65536))
+        peer.sendall(outgoing.read())
+        same("status", 0, request.outcome())
+        same("certificate", ((("commonName", "server"),),), tls.getpeercert()["subject"])
 
 def who_is_revoked_gets_in_by_no_slow_signer():
     with Slow() as s:
@@ -553,6 +577,7 @@ sys.exit(run_cases([marked(case) for case in [
     a_downgrade_on_the_way_is_refused,
     a_certificate_that_is_replaced_is_shown_to_the_next_peer,
     a_certificate_that_takes_long_to_load_stalls_nobody,
+    a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning,
     who_is_revoked_gets_in_by_no_slow_signer,
     half_of_a_certificate_changes_nothing,
     a_key_that_is_replaced_first_waits_for_its_certificate,
