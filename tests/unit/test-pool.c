@@ -927,6 +927,23 @@ static void workers_of_before_a_reload_serve_until_the_next_are_born(void **stat
 	assert_ptr_equal(worker_of(j), &scripts[2]);
 }
 
+static void no_worker_of_before_serves_when_the_settings_are_others(void **state)
+{
+	struct job *j;
+
+	serve(2);
+	settings.tls_debug = 3;
+	pool_configure(pool, &settings);
+	settings.tls_debug = 0;
+	run_until_born(4);
+	j = ready_job(60000);
+	settle();
+	assert_int_equal(j->state, JOB_READY);
+	say_born(&scripts[2], version_of_build());
+	settle();
+	assert_ptr_equal(worker_of(j), &scripts[2]);
+}
+
 static void dismissed_worker_finishes_what_it_has(void **state)
 {
 	struct script *s;
@@ -1056,6 +1073,7 @@ int main(void)
 		TEST_WITH(key_that_finds_no_room_comes_later, small_socket),
 		TEST(dismissed_worker_that_stays_is_killed),
 		TEST(workers_of_before_a_reload_serve_until_the_next_are_born),
+		TEST(no_worker_of_before_serves_when_the_settings_are_others),
 		TEST(dismissed_worker_finishes_what_it_has),
 		TEST(stop_ends_every_worker),
 		TEST(strangers_make_room_when_all_slots_are_taken),

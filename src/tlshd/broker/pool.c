@@ -1134,8 +1134,17 @@ static unsigned int wanted(const config *c)
 	return CLAMP(g_get_num_processors(), 1, DEFAULT_WORKERS_MAX);
 }
 
+/* Do sessions go otherwise with @b than with @a? */
+static bool is_other_birth(const struct ipc_birth *a, const struct ipc_birth *b)
+{
+	return a->loglevel != b->loglevel || a->tls_debug != b->tls_debug ||
+	       a->sha384_compat != b->sha384_compat;
+}
+
 void pool_configure(struct pool *p, const config *settings)
 {
+	const struct ipc_birth before = p->first;
+
 	p->first = (struct ipc_birth){
 		.header = {IPC_BIRTH, 0},
 		.role = IPC_ROLE_WORKER,
@@ -1146,6 +1155,8 @@ void pool_configure(struct pool *p, const config *settings)
 	g_strlcpy(p->first.version, version_of_build(), sizeof(p->first.version));
 	p->wanted = wanted(settings);
 	begin_generation(p);
+	for (guint i = p->workers->len; is_other_birth(&before, &p->first) && i-- > 0;)
+		retire(worker_at(p, i));
 }
 
 void pool_use(struct pool *p, struct credentials_set *credentials)

@@ -68,11 +68,16 @@ void pool_free(struct pool *p);
  * pool_configure() - from now on workers are born with these settings.
  *
  * Those that there are serve until the first of the new ones does; then they finish what they have, take
- * no more, and are ended.
+ * no more, and are ended. Where the new settings are others to a worker, that is at once: who has reloaded
+ * them meets no worker that does not know of them.
  */
 void pool_configure(struct pool *p, const config *settings);
 
-/** pool_use() - as pool_configure(): workers are born with these credentials; takes a reference. */
+/**
+ * pool_use() - workers are born with these credentials; takes a reference.
+ *
+ * Those that there are serve until the first of the new ones does, see pool_configure().
+ */
 void pool_use(struct pool *p, struct credentials_set *credentials);
 
 /**
