@@ -231,6 +231,16 @@ load_modules() {
 	[[ -e $GRANTED ]] || grant 10
 }
 
+# udev_has_acted: the rules for the modules that are loaded have been run, and so has the service they start
+udev_has_acted() {
+	local module
+	udevadm settle
+	for module in nvme_tcp nvmet_tcp; do
+		[[ ! -e /sys/module/$module || $(systemctl is-active "sys-module-$module.device") == active ]] || return 1
+	done
+	[[ $(systemctl is-active nvme-tls-keys) != activating && ! $(systemctl list-jobs --no-legend 'nvme-tls-keys*') ]]
+}
+
 # grant SECONDS: what host and target give a handshake from now on, at this guest's pace; the next
 # scenario begins with the kernel's own 10 s again.
 GRANTED=/run/tls_handshake_timeout
