@@ -410,7 +410,8 @@ def a_certificate_that_takes_long_to_load_stalls_nobody():
 
 def a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning():
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.create_default_context(cafile=certs + "/ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) # the default context of newer Pythons wants more of a certificate
+    context.load_verify_locations(certs + "/ca.pem")
     tls = context.wrap_bio(incoming, outgoing, server_hostname="server.test")
     try:
         tls.do_handshake()
