@@ -67,6 +67,8 @@ enter_root() {
 	mount --bind "$SOURCE" "$root/src"
 	mount -o remount,bind,ro "$root/src"
 	mount --bind "$build" "$root/build"
+	mkdir -p "$root/ccache" "$CACHE/ccache-guests"
+	mount --bind "$CACHE/ccache-guests" "$root/ccache"
 	mount -t tmpfs tmpfs "$root/stage"
 	mount -t tmpfs tmpfs "$root/tmp"
 	mount -t proc proc "$root/proc"
@@ -83,7 +85,7 @@ build_in_root() {
 		chroot "$root" env LC_ALL=C.UTF-8 meson setup "$@" /build /src
 		echo "$*" >"$build/meson-args"
 	fi
-	chroot "$root" env LC_ALL=C.UTF-8 ninja -C /build
+	chroot "$root" env LC_ALL=C.UTF-8 CCACHE_DIR=/ccache CCACHE_MAXSIZE=1G ninja -C /build
 	chroot "$root" env LC_ALL=C.UTF-8 meson install -C /build --no-rebuild --destdir /stage
 
 	# Test programs that meson built but does not install.
