@@ -251,8 +251,20 @@ grant() {
 		/sys/module/nvmet_tcp/parameters/tls_handshake_timeout <$GRANTED >/dev/null
 }
 
+# What a killed daemon had is ended by the target's own timer. The kernel (6.12, 7.2) crashes if that runs when
+# nvmet_tcp has been unloaded, so clean_up notes when the last one has run.
+TIMERS=/run/target_timers_end
+note_timers() {
+	[[ -e $GRANTED && $(ss -tnH state established state close-wait "sport = :$PORT") ]] || return 0
+	now
+	local end=$((NOW + $(<$GRANTED) * 120))
+	[[ -e $TIMERS ]] && (($(<$TIMERS) > end)) || echo $end >$TIMERS
+}
+wait_for_timers() { [[ ! -e $TIMERS ]] || until now && ((NOW >= $(<$TIMERS))); do sleep 0.5; done; }
+
 # unload_modules: as if nobody had wanted NVMe yet, where the kernel has it as modules
 unload_modules() {
+	wait_for_timers
 	rm -f $GRANTED
 	wait_for 10 modprobe -r nvmet-tcp nvme-tcp nvmet nvme-fabrics nvme-core nvme-auth nvme-keyring || { lsmod >&2; fail "the modules cannot be removed"; }
 }
@@ -467,6 +479,7 @@ clean_up() {
 		stop_units
 	fi
 	[[ ! -e /sys/fs/cgroup/scenario/cgroup.kill ]] || echo 1 >/sys/fs/cgroup/scenario/cgroup.kill
+	note_timers
 	stop_targets
 	wait_for 20 no_nvme || { echo "controllers are left:"; ls /sys/class/nvme; return 1; }
 	[[ ! $(nvme_keyring) ]] || keyctl clear "$(nvme_keyring)"
