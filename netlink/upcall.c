@@ -16,6 +16,11 @@
 /* READYs that we may fall behind before the kernel drops one; a lost one costs nothing. */
 #define READY_BUFFER (1024 * 1024)
 
+/* Linux 5.14; not in the headers of every system that we are built on. */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
 /* Read in one go; a READY is shorter, and its content of no use. */
 #define READY_BATCH 32
 #define READY_SIZE 64
@@ -74,16 +79,52 @@ int upcall_group(void)
 	return r;
 }
 
-int upcall_open(struct upcall **out)
+static uint64_t namespace_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+}
+
+/* As long as it is open somewhere the kernel has a handler, and queues what nobody has taken. */
+static int take_member(struct upcall *u, int fd)
+{
+	struct nl_sock *events = nl_socket_alloc();
+
+	if (!events)
+		return -ENOMEM;
+	if (!namespace_of(fd) || namespace_of(fd) != namespace_of(nl_socket_get_fd(u->commands)) ||
+	    nl_socket_set_fd(events, NETLINK_GENERIC, fd) < 0) {
+		nl_socket_free(events);
+		return -EINVAL;
+	}
+	nl_socket_free(u->events);
+	u->events = events;
+	return 0;
+}
+
+static int join(struct upcall *u, int group)
+{
+	int size = READY_BUFFER;
+	int r;
+
+	/* Beyond net.core.rmem_max where we may, up to it where not. */
+	if (setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+		       sizeof(size)) < 0)
+		setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	r = nl_socket_add_membership(u->events, group);
+	return r < 0 ? errno_of_nl(r) : 0;
+}
+
+int upcall_open(struct upcall **out, int member)
 {
 	struct upcall *u = calloc(1, sizeof(*u));
-	int group, size = READY_BUFFER;
+	int group;
 	int r;
 
 	*out = NULL;
-	if (!u)
-		return -ENOMEM;
-	r = open_socket(&u->commands);
+	r = u ? open_socket(&u->commands) : -ENOMEM;
 	if (!r)
 		r = open_socket(&u->events);
 	if (r < 0)
@@ -100,22 +141,20 @@ int upcall_open(struct upcall **out)
 		goto fail;
 	}
 	u->group = (unsigned int)group;
-	/* Beyond net.core.rmem_max where we may, up to it where not. */
-	if (setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
-		       sizeof(size)) < 0)
-		setsockopt(nl_socket_get_fd(u->events), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	nl_socket_disable_seq_check(u->events);
-	u->ready = nl_socket_get_fd(u->events);
-	r = nl_socket_add_membership(u->events, group);
-	if (r < 0) {
-		r = errno_of_nl(r);
+	if (member >= 0 && take_member(u, member) == 0)
+		member = -1;
+	else
+		r = join(u, group);
+	if (r < 0)
 		goto fail;
-	}
+	u->ready = nl_socket_get_fd(u->events);
 	*out = u;
-	return 0;
 fail:
-	upcall_close(u);
-	return r;
+	if (member >= 0)
+		close(member);
+	if (r < 0)
+		upcall_close(u);
+	return r < 0 ? r : 0;
 }
 
 int upcall_open_second(struct upcall **out, const struct upcall *first)

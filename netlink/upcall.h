@@ -52,6 +52,8 @@ struct upcall;
 /**
  * upcall_open() - resolve the family and join its group.
  * @out: set on success, to be closed by upcall_close()
+ * @member: the descriptor of upcall_fd() of a process before us, which is in the group; taken over,
+ *	also on failure. -1 for none. It is not used if it is of another network namespace
  *
  * From here on the kernel counts on us. Requests may already be queued: drain once by
  * upcall_accept() without waiting for READY.
@@ -59,7 +61,7 @@ struct upcall;
  * Return: 0; -EPROTONOSUPPORT when this kernel has no handshake family (Linux 6.5 with
  * CONFIG_NET_HANDSHAKE has one); another negative errno.
  */
-int upcall_open(struct upcall **out);
+int upcall_open(struct upcall **out, int member);
 
 /**
  * upcall_open_second() - a connection for a second thread, which shares the READYs of @first.

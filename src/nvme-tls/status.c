@@ -37,7 +37,7 @@ static char *complaint(const recording *r)
 	case RECORDING_SERVING:
 		break;
 	default:
-		return g_strdup("tlshd is stopping: it finishes the handshakes that it has, and takes no others");
+		return g_strdup("tlshd is stopping: what is in flight goes on for two seconds at most");
 	}
 	if (!serving(s))
 		return g_strdup("tlshd has no worker: \"journalctl -u tlshd -u 'tlshd-worker@*'\" says why none can be started");

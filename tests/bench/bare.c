@@ -72,7 +72,7 @@ int main(void)
 		die(why);
 	gnutls_psk_allocate_server_credentials(&credentials);
 	gnutls_psk_set_server_credentials_function2(credentials, give_key);
-	if (upcall_open(&kernel) < 0)
+	if (upcall_open(&kernel, -1) < 0)
 		die("the kernel's handshake family");
 	ready.fd = upcall_fd(kernel);
 	for (;;) {

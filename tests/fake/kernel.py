@@ -221,7 +221,11 @@ class Daemon:
         return self.requests.get(timeout=PATIENCE)
 
     def signal(self, number):
+        self.signalled = time.monotonic()
         self.process.send_signal(number)
+
+    def stopped_for(self):
+        return time.monotonic() - self.signalled
 
     def stop(self):
         """Return: its exit code."""

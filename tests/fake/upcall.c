@@ -41,7 +41,7 @@ static int new_upcall(struct upcall **out, const char *commands, bool first)
 	return u->ready < 0 || u->commands < 0 ? -EPROTONOSUPPORT : 0;
 }
 
-int upcall_open(struct upcall **out)
+int upcall_open(struct upcall **out, int member)
 {
 	return new_upcall(out, "FAKE_COMMANDS", true);
 }

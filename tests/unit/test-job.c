@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <gnutls/gnutls.h>
 
 #include "stub-upcall.h"
 #include "tlshd/broker/tally.h"
@@ -44,6 +45,22 @@ static int tear_down(void **state)
 	jobs_free(jobs);
 	event = sd_event_unref(event);
 	return 0;
+}
+
+static struct handover found;
+static unsigned int n_found;
+
+static void find(void *ctx, const struct handover *h)
+{
+	found = *h;
+	n_found++;
+}
+
+static unsigned int in_ledger(const struct ledger *l)
+{
+	n_found = 0;
+	assert_int_equal(ledger_read(ledger_fd(l), find, NULL), 0);
+	return n_found;
 }
 
 static bool all_told(void *n)
@@ -445,6 +462,149 @@ static void jobs_that_are_left_at_a_stop_are_told(void **state)
 	close(peer);
 }
 
+/* ---- from one broker to the next ---- */
+
+/* Hands all jobs over, and restores them. Return: how many there are then. */
+static unsigned int hand_over(void)
+{
+	struct handover h;
+	int queue[2], sockfd;
+
+	assert_int_equal(queue_open(&queue[0], &queue[1]), 0);
+	assert_int_equal(jobs_hand_over(jobs, queue[1]), 0);
+	assert_int_equal(jobs_count(jobs), 0);
+	close(queue[1]);
+	while (queue_receive(queue[0], &h, &sockfd) == 0)
+		assert_non_null(job_restore(jobs, &h, sockfd, NULL));
+	close(queue[0]);
+	return jobs_count(jobs);
+}
+
+static void job_that_waits_goes_on_waiting_in_the_next_broker(void **state)
+{
+	int peer;
+	struct job *j = stub_job(jobs, HANDSHAKE_SERVER, 10000, &peer);
+	uint64_t start = j->start, deadline = j->deadline.at;
+
+	job_wait(j);
+	assert_int_equal(j->state, JOB_WAITING);
+	assert_int_equal(hand_over(), 1);
+	j = g_queue_peek_head((GQueue *)jobs_waiting(jobs));
+	assert_non_null(j);
+	assert_true(j->start == start && j->deadline.at == deadline && j->stranger);
+	assert_int_equal(send(peer, "x", 1, 0), 1);
+	stub_run(event, NULL, NULL, NULL);
+	assert_ptr_equal(jobs_ready_one(jobs), j);
+	assert_int_equal(stub_n_told, 0);
+	close(peer);
+}
+
+static void job_that_nobody_has_looked_at_is_new_in_the_next_broker(void **state)
+{
+	int peer;
+
+	stub_job(jobs, HANDSHAKE_CLIENT, 10000, &peer);
+	assert_int_equal(hand_over(), 1);
+	assert_non_null(jobs_new_one(jobs));
+	assert_int_equal(jobs_new_one(jobs)->side, HANDSHAKE_CLIENT);
+	close(peer);
+}
+
+static void job_that_has_ended_is_told_once_by_the_next_broker_and_logged_once(void **state)
+{
+	int peer;
+	struct job *j = stub_job(jobs, HANDSHAKE_SERVER, 10000, &peer);
+
+	job_fail(j, CAUSE_NOT_TLS, NULL);
+	assert_int_equal(stub_n_told, 0);
+	assert_int_equal(hand_over(), 1);
+	assert_true(run_until_told(1));
+	assert_int_equal(stub_told[0].status, cause_info(CAUSE_NOT_TLS)->status);
+	assert_int_equal(jobs_count(jobs), 0);
+	assert_int_equal(stub_lines("[not-tls]"), 1);
+	close(peer);
+}
+
+/* How often the thread of the broker before has slept says nothing of ours. */
+static void nothing_is_told_by_the_next_broker_before_it_has_slept(void **state)
+{
+	int peer;
+	struct job *j = stub_job(jobs, HANDSHAKE_SERVER, 10000, &peer);
+
+	j->start -= G_USEC_PER_SEC;
+	j->mark.sleeps = LONG_MAX;
+	job_fail(j, CAUSE_NOT_TLS, NULL);
+	assert_int_equal(hand_over(), 1);
+	assert_int_equal(stub_n_told, 0);
+	assert_true(run_until_told(1));
+	close(peer);
+}
+
+static void success_is_told_and_logged_by_the_next_broker(void **state)
+{
+	struct outcome o = OUTCOME_INIT;
+	int peer;
+	struct job *j = stub_job(jobs, HANDSHAKE_SERVER, 10000, &peer);
+
+	j->key = 4711;
+	j->identity = g_strdup("NVMe0R01 nqn.host nqn.io-1");
+	o.cipher = GNUTLS_CIPHER_AES_128_GCM;
+	job_end(j, &o);
+	assert_int_equal(hand_over(), 1);
+	assert_true(run_until_told(1));
+	assert_int_equal(stub_told[0].status, 0);
+	assert_int_equal(stub_told[0].remote, 4711);
+	assert_int_equal(stub_lines("succeeded: cipher AES-128-GCM, identity \"NVMe0R01 nqn.host nqn.io-1\""),
+			 1);
+	close(peer);
+}
+
+/* From the first message to its worker until the end, whatever kills the broker. */
+static void job_in_a_worker_stands_in_the_ledger(void **state)
+{
+	struct ledger *l;
+	int peer;
+	struct job *j;
+
+	assert_int_equal(ledger_new(&l), 0);
+	jobs_keep(jobs, l);
+	j = stub_job(jobs, HANDSHAKE_SERVER, 10000, &peer);
+	job_make_ready(j);
+	assert_int_equal(in_ledger(l), 0);
+	j->worker_pid = 1234;
+	job_move(j, JOB_HANDED, NULL);
+	assert_int_equal(in_ledger(l), 1);
+	j->identity = g_strdup("NVMe0R01 nqn.host nqn.io-1");
+	job_move(j, JOB_ASKING, NULL);
+	assert_int_equal(in_ledger(l), 1);
+	assert_int_equal(found.worker, 1234);
+	assert_int_equal(found.state, HANDOVER_ASKING);
+	assert_true(found.socket == handover_cookie(j->sockfd) && found.socket);
+	assert_string_equal(found.identity, j->identity);
+	job_fail(j, CAUSE_NO_KEY, NULL);
+	assert_int_equal(in_ledger(l), 0);
+	jobs_keep(jobs, NULL);
+	ledger_free(l);
+	close(peer);
+}
+
+static void stop_that_waits_for_nobody_tells_of_all(void **state)
+{
+	int peer[2];
+
+	struct job *j = stub_job(jobs, HANDSHAKE_SERVER, 10000, &peer[0]);
+
+	j->start -= G_USEC_PER_SEC;
+	job_wait(j);
+	stub_job(jobs, HANDSHAKE_CLIENT, 10000, &peer[1]);
+	jobs_abandon(jobs, NULL);
+	assert_int_equal(stub_n_told, 2);
+	assert_int_equal(stub_told[0].status, cause_info(CAUSE_STOPPING)->status);
+	assert_int_equal(stub_lines("[stopping]"), 2);
+	close(peer[0]);
+	close(peer[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -467,6 +627,13 @@ int main(void)
 		TEST(sum_comes_within_a_second),
 		TEST(who_was_given_a_key_is_never_summed_up),
 		TEST(jobs_that_are_left_at_a_stop_are_told),
+		TEST(job_that_waits_goes_on_waiting_in_the_next_broker),
+		TEST(job_that_nobody_has_looked_at_is_new_in_the_next_broker),
+		TEST(job_that_has_ended_is_told_once_by_the_next_broker_and_logged_once),
+		TEST(nothing_is_told_by_the_next_broker_before_it_has_slept),
+		TEST(success_is_told_and_logged_by_the_next_broker),
+		TEST(job_in_a_worker_stands_in_the_ledger),
+		TEST(stop_that_waits_for_nobody_tells_of_all),
 	};
 
 	return cmocka_run_group_tests_name("job", tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "stub-upcall.h"
 #include "tlshd/broker/ktls-check.h"
 #include "tlshd/broker/pool.h"
+#include "tlshd/broker/store.h"
 #include "tlshd/broker/tls-module.h"
 
 #define KNOWN "NVMe0R01 nqn.host nqn.io-1"
@@ -57,6 +58,20 @@ int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first,
 	out->pidfd = pidfd_open(out->pid, 0);
 	n_born++;
 	return 0;
+}
+
+static char stored[256];
+static char removed[256];
+
+void store_put(const char *name, const int *fds, unsigned int n)
+{
+	assert_int_equal(n, 2);
+	g_strlcpy(stored, name, sizeof(stored));
+}
+
+void store_remove(const char *name)
+{
+	g_strlcpy(removed, name, sizeof(removed));
 }
 
 int ktls_check(int fd, unsigned int cipher, const char **why)
@@ -120,6 +135,7 @@ static int set_up(void **state)
 	struct pool_params params = {
 		.plan = {.fork = true},
 		.limits = pool_limits,
+		.keep = true,
 		.upgraded = on_upgraded,
 	};
 
@@ -130,6 +146,7 @@ static int set_up(void **state)
 	birth_error = small_buffer = 0;
 	socket_is_tls = true;
 	upgraded_to = NULL;
+	*stored = *removed = '\0';
 	settings.workers = 2;
 	log_set_level(0);
 	assert_true(sd_event_new(&event) >= 0);
@@ -265,6 +282,18 @@ static void say_done(struct script *s, uint32_t job, enum cause cause)
 	m.done.cause = cause;
 	m.done.alert_sent = -1;
 	say(s, &m);
+}
+
+/* As a worker does, with the socket of the job. */
+static void say_done_with(struct script *s, uint32_t job, enum cause cause, int sockfd)
+{
+	union ipc_message m;
+
+	memset(&m, 0, sizeof(m));
+	m.header = (struct ipc_header){IPC_DONE, job};
+	m.done.cause = cause;
+	m.done.alert_sent = -1;
+	assert_int_equal(ipc_send(s->sock, &m, sockfd, false), 0);
 }
 
 static void say_born(struct script *s, const char *version)
@@ -1034,6 +1063,182 @@ static void who_has_had_its_key_is_never_crowded_out(void **state)
 	assert_not_logged("[crowded-out]");
 }
 
+/* ---- from one broker to the next ---- */
+
+/* A worker of the broker before, which was born with @settings; two serve beside it. */
+static struct script *adopted_worker(const char *born_with, int version)
+{
+	struct script *s = &scripts[n_born++];
+	g_autofree char *name = NULL;
+	int sock;
+
+	assert_int_equal(ipc_pair(&sock, &s->sock), 0);
+	s->pid = fork();
+	if (s->pid == 0)
+		for (;;)
+			pause();
+	name = g_strdup_printf("worker-%d-%d-%s", s->pid, version, born_with);
+	if (pool_adopt(pool, name, sock, pidfd_open(s->pid, 0)) < 0) {
+		kill(s->pid, SIGKILL);
+		waitpid(s->pid, NULL, 0);
+		return NULL;
+	}
+	return s;
+}
+
+static struct handover job_in(const struct script *s, enum handover_state state, int sockfd)
+{
+	struct handover h = {
+		.id = 4711,
+		.state = state,
+		.side = HANDSHAKE_SERVER,
+		.auth = HANDSHAKE_PSK,
+		.worker = s->pid,
+		.start = (uint64_t)g_get_monotonic_time(),
+		.deadline = (uint64_t)g_get_monotonic_time() + 60 * G_USEC_PER_SEC,
+		.socket = handover_cookie(sockfd),
+	};
+
+	if (state >= HANDOVER_ASKING)
+		g_strlcpy(h.identity, KNOWN, sizeof(h.identity));
+	if (state == HANDOVER_KEYED)
+		h.key = SERIAL;
+	return h;
+}
+
+static void restored_job_ends_with_the_socket_of_its_worker(void **state)
+{
+	struct script *s = adopted_worker("0123456789abcdef", IPC_VERSION);
+	struct handover h;
+	union ipc_message m;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	h = job_in(s, HANDOVER_BEGUN, pair[0]);
+	assert_true(pool_restore(pool, &h));
+	say_lookup(s, h.id, KNOWN);
+	settle();
+	assert_int_equal(hear(s, &m), IPC_KEY);
+	assert_int_equal(m.key.error, 0);
+	say_done_with(s, h.id, CAUSE_SUCCESS, pair[0]);
+	assert_told(1);
+	assert_int_equal(stub_told[0].status, 0);
+	assert_int_equal(stub_told[0].remote, SERIAL);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void restored_job_that_asked_is_answered(void **state)
+{
+	struct script *s = adopted_worker("0123456789abcdef", IPC_VERSION);
+	struct handover h = job_in(s, HANDOVER_ASKING, -1);
+	union ipc_message m;
+
+	assert_true(pool_restore(pool, &h));
+	settle();
+	assert_int_equal(hear(s, &m), IPC_KEY);
+	assert_int_equal(m.key.error, 0);
+	say_lookup(s, h.id, KNOWN);
+	assert_logged("it asked for keys that are none of its business");
+}
+
+static void who_returns_another_socket_is_ended(void **state)
+{
+	struct script *s = adopted_worker("0123456789abcdef", IPC_VERSION);
+	struct handover h;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	h = job_in(s, HANDOVER_KEYED, pair[0]);
+	assert_true(pool_restore(pool, &h));
+	say_done_with(s, h.id, CAUSE_SUCCESS, pair[1]);
+	assert_logged("[worker-lied]");
+	assert_gone(s);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void success_without_its_socket_is_a_failure_and_no_lie(void **state)
+{
+	struct script *s = adopted_worker("0123456789abcdef", IPC_VERSION);
+	struct handover h = job_in(s, HANDOVER_KEYED, -1), other = job_in(s, HANDOVER_BEGUN, -1);
+
+	other.id++;
+	assert_true(pool_restore(pool, &h) && pool_restore(pool, &other));
+	say_done(s, h.id, CAUSE_SUCCESS);
+	assert_logged("[no-descriptor]");
+	say_done(s, other.id, CAUSE_PEER_STALLED);
+	assert_logged("[peer-stalled]");
+	assert_not_logged("is lost");
+	assert_int_equal(stub_n_told, 0);
+}
+
+static void adopted_worker_may_speak_of_jobs_that_nobody_knows(void **state)
+{
+	struct script *s = adopted_worker("0123456789abcdef", IPC_VERSION);
+	struct handover h = job_in(s, HANDOVER_BEGUN, -1);
+
+	assert_true(pool_restore(pool, &h));
+	say_done_with(s, 99, CAUSE_SUCCESS, 2);
+	say_lookup(s, 99, KNOWN);
+	assert_alive(s);
+	assert_int_equal(stub_n_told, 0);
+}
+
+static void worker_that_serves_is_kept_and_one_that_is_lost_is_not(void **state)
+{
+	g_autofree char *start = NULL;
+
+	run_until_born(1);
+	assert_string_equal(stored, "");
+	say_born(&scripts[0], version_of_build());
+	settle();
+	start = g_strdup_printf("worker-%d-", scripts[0].pid);
+	assert_true(g_str_has_prefix(stored, start));
+	say_type(&scripts[0], IPC_RAN, 7);
+	settle();
+	assert_string_equal(removed, stored);
+}
+
+static void worker_of_the_same_settings_serves_until_its_successor_does(void **state)
+{
+	struct script *s;
+
+	run_until_born(2);
+	say_born(&scripts[0], version_of_build());
+	settle();
+	s = adopted_worker(strrchr(stored, '-') + 1, IPC_VERSION);
+	assert_alive(s);
+	assert_int_equal(pool_size(pool), 2);
+	say_born(&scripts[1], version_of_build());
+	assert_gone(s);
+	assert_int_equal(pool_size(pool), 2);
+}
+
+static void worker_of_other_settings_finishes_and_ends(void **state)
+{
+	struct script *s = adopted_worker("0123456789abcdef", IPC_VERSION);
+
+	assert_int_equal(pool_size(pool), 0);
+	serve(0);
+	assert_gone(s);
+}
+
+static void worker_whose_messages_nobody_understands_is_not_adopted(void **state)
+{
+	assert_null(adopted_worker("0123456789abcdef", IPC_VERSION + 1));
+	assert_null(adopted_worker("0123456789abcdef", 0));
+}
+
+static void what_is_no_name_of_a_worker_is_refused(void **state)
+{
+	static const char *const bad[] = {"worker-", "worker-x-1-y", "worker-1-1-y",
+					  "worker--7-1-y", "worker-99"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+		assert_int_equal(pool_adopt(pool, bad[i], dup(2), dup(2)), -EINVAL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1078,6 +1283,16 @@ int main(void)
 		TEST(stop_ends_every_worker),
 		TEST(strangers_make_room_when_all_slots_are_taken),
 		TEST(who_has_had_its_key_is_never_crowded_out),
+		TEST(restored_job_ends_with_the_socket_of_its_worker),
+		TEST(restored_job_that_asked_is_answered),
+		TEST(who_returns_another_socket_is_ended),
+		TEST(success_without_its_socket_is_a_failure_and_no_lie),
+		TEST(adopted_worker_may_speak_of_jobs_that_nobody_knows),
+		TEST(worker_that_serves_is_kept_and_one_that_is_lost_is_not),
+		TEST(worker_of_the_same_settings_serves_until_its_successor_does),
+		TEST(worker_of_other_settings_finishes_and_ends),
+		TEST(worker_whose_messages_nobody_understands_is_not_adopted),
+		TEST(what_is_no_name_of_a_worker_is_refused),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

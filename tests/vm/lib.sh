@@ -190,15 +190,15 @@ listens() {
 tlshd_pid() { cat "$SCENARIO_DIR/${1:-tlshd}.pid"; }
 
 # workers [NAME]: their process numbers, which are those at the other ends of the broker's sockets; a signer is
-# none
+# none. systemd has a copy of each of these, and the other end of one.
 workers() {
 	local pid
 	pid=$(tlshd_pid "$@")
 	nsenter "--net=/proc/$pid/ns/net" ss -xnpH | awk -v broker="$pid" '
 		$1 != "u_seq" || !/pid=/ { next } # one on its way has no owner yet
+		index($0, "pid=" broker ",") { other[$8] = 1; next }
 		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
-		pid == broker { other[$8] = 1; next }
-		{ at[$6] = pid }
+		pid != 1 { at[$6] = pid }
 		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n |
 		while read -r pid; do [[ $(cat "/proc/$pid/comm" 2>/dev/null) == tlshd-signer ]] || echo "$pid"; done
 }

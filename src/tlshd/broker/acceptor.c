@@ -66,6 +66,11 @@ bool accept_has_slept(const struct accept_mark *mark)
 	return (mark->second ? atomic_load(&acceptor_sleeps) : sleeps()) > mark->sleeps;
 }
 
+struct accept_mark accept_mark_now(void)
+{
+	return (struct accept_mark){false, sleeps()};
+}
+
 bool accept_has_room(void)
 {
 	struct rlimit limit;
@@ -73,6 +78,11 @@ bool accept_has_room(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return true;
 	return held < limit.rlim_cur - MIN(DESCRIPTORS_KEPT, limit.rlim_cur / 2);
+}
+
+void accept_keep(void)
+{
+	held++;
 }
 
 void accept_close(int sockfd)

@@ -57,8 +57,14 @@ void accept_all(struct upcall *h, bool second, bool *used,
  */
 bool accept_has_slept(const struct accept_mark *mark);
 
+/** accept_mark_now() - a mark of the loop's thread as it is now, for a socket that came another way. */
+struct accept_mark accept_mark_now(void);
+
 /** accept_has_room() - is there a descriptor for one more request? */
 bool accept_has_room(void);
+
+/** accept_keep() - count the socket of a request that came another way; accept_close() closes it. */
+void accept_keep(void);
 
 /** accept_close() - close the socket of a request, and so make room for another. */
 void accept_close(int sockfd);

@@ -18,13 +18,20 @@
 #include "tlshd/broker/keys.h"
 #include "tlshd/broker/message-id.h"
 #include "tlshd/broker/pool.h"
+#include "tlshd/broker/heritage.h"
 #include "tlshd/broker/recorder.h"
+#include "tlshd/broker/relay.h"
 #include "tlshd/broker/rival.h"
+#include "tlshd/broker/store.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/sandbox.h"
 
 static const struct log_field no_fields[] = {{0}};
+
+/* By hand, a stop lets what runs finish for so long, and then what has failed settle (job.c). */
+#define STOP_USEC (2 * G_USEC_PER_SEC)
+#define STOP_SETTLE_USEC (1 * G_USEC_PER_SEC)
 
 struct broker {
 	const struct broker_options *options;
@@ -32,15 +39,19 @@ struct broker {
 	sd_event *event;
 	int all; /* epoll set of the kernel and the event loop */
 	struct upcall *kernel;
+	struct upcall *relay; /* for the one that follows us; the sandbox lets nobody open it */
 	struct keys *keys;
 	struct credentials *credentials;
 	struct jobs *jobs;
 	struct intake *intake;
 	struct pool *pool;
 	struct recorder *recorder;
+	struct heritage *heritage; /* NULL where systemd does not start us */
+	sd_event_source *stop_timer; /* of a stop by hand */
 	bool ready; /* said so: the first worker has been born */
 	bool stopping;
-	int result; /* what broker_run() returns after a stop */
+	bool closed; /* takes no more */
+	int result; /* what broker_run() returns after a stop; if it is not 0, one is due */
 };
 
 /* ---- work ---- */
@@ -113,13 +124,81 @@ static void on_refused(void *ctx, uint32_t worker)
 
 /* ---- signals ---- */
 
+/* Leaves all to the next broker, which systemd starts; or, if it does not, to the relay. */
+static void hand_over(struct broker *b)
+{
+	unsigned int n, failed;
+	int r;
+
+	/* First the relay: there is no moment at which nobody takes requests. */
+	r = relay_start(g_steal_pointer(&b->relay), b->jobs, heritage_queue(b->heritage));
+	b->closed = true;
+	intake_pause(b->intake);
+	if (r < 0)
+		log_warning("no process to take requests until tlshd is started again: %s",
+			    g_strerror(-r));
+	while (work(b))
+		;
+	n = jobs_count(b->jobs);
+	failed = jobs_hand_over(b->jobs, heritage_queue(b->heritage));
+	pool_release(b->pool);
+	log_info("stopping; %u handshakes in flight are left to the next tlshd", n - failed);
+	sd_event_exit(b->event, 0);
+}
+
+/* Nobody goes on after us: no request is taken any more, and what is there fails. */
+static void close_down(struct broker *b)
+{
+	b->closed = true;
+	intake_close(b->intake);
+	while (intake_work(b->intake))
+		;
+	pool_drop_all(b->pool);
+	jobs_stop_all(b->jobs);
+}
+
+static int on_stop_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct broker *b = userdata;
+
+	if (b->closed)
+		return sd_event_exit(b->event, 0);
+	close_down(b);
+	sd_event_source_set_time_relative(source, STOP_SETTLE_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* What runs has a moment to finish, and what comes meanwhile is served. */
+static void stop_by_hand(struct broker *b)
+{
+	int r = sd_event_add_time_relative(b->event, &b->stop_timer, CLOCK_MONOTONIC, STOP_USEC, 0,
+					   on_stop_timer, b);
+
+	jobs_stop_waiting(b->jobs);
+	log_info("stopping; %u handshakes in flight have 2 s to finish", jobs_count(b->jobs));
+	if (r < 0)
+		close_down(b);
+}
+
 static void stop(struct broker *b)
 {
 	sd_notify(0, "STOPPING=1");
 	b->stopping = true;
 	pool_stop(b->pool);
-	intake_close(b->intake);
-	log_info("stopping; %u handshakes in flight are finished first", jobs_count(b->jobs));
+	if (b->heritage && handover_agrees(HANDOVER_FILE))
+		hand_over(b);
+	else
+		stop_by_hand(b);
+}
+
+/* Is there nothing left to wait for? Requests that come as we leave the group are still taken. */
+static bool is_over(struct broker *b)
+{
+	if (!b->stopping || jobs_count(b->jobs))
+		return false;
+	if (!b->closed)
+		close_down(b);
+	return !jobs_count(b->jobs);
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -139,12 +218,11 @@ static void on_upgraded(void *ctx, const char *build)
 {
 	struct broker *b = ctx;
 
-	if (b->stopping)
+	if (b->stopping || b->result)
 		return;
 	log_warning("tlshd was upgraded: this is %s, a new worker is %s; tlshd ends and is to be started again, which systemd does",
 		    version_of_build(), build);
 	b->result = -ESTALE;
-	stop(b);
 }
 
 static void apply_log_level(const config *settings)
@@ -207,9 +285,9 @@ static int fatal(const char *what, int err)
 	return err;
 }
 
-static int open_kernel(struct upcall **out)
+static int open_kernel(struct broker *b)
 {
-	int r = upcall_open(out);
+	int r = upcall_open(&b->kernel, heritage_kernel(b->heritage));
 
 	if (r == -EPROTONOSUPPORT) {
 		log_error("this kernel has no TLS handshake upcall; it needs Linux 6.5 or newer with CONFIG_NET_HANDSHAKE");
@@ -288,6 +366,8 @@ static void work_all(struct broker *b)
 {
 	while (work(b))
 		intake_look(b->intake);
+	if (b->result && !b->stopping)
+		stop(b);
 	notify_ready(b);
 	record_gauges(b);
 }
@@ -323,9 +403,10 @@ static int run_loop(struct broker *b)
 	int r = 0;
 
 	intake_drain(b->intake); /* what was queued before we said that we are there */
+	if (b->heritage)
+		heritage_taken(b->heritage);
 	work_all(b);
-	while (r >= 0 && sd_event_get_state(b->event) != SD_EVENT_FINISHED &&
-	       !(b->stopping && !jobs_count(b->jobs)))
+	while (r >= 0 && sd_event_get_state(b->event) != SD_EVENT_FINISHED && !is_over(b))
 		r = turn(b);
 	return r;
 }
@@ -383,6 +464,7 @@ static int open_rooms(struct broker *b)
 		.keys = b->keys,
 		.plan = plan,
 		.limits = pool_limits,
+		.keep = b->heritage,
 		.upgraded = on_upgraded,
 		.entered = on_entered,
 		.ctx = b,
@@ -408,9 +490,11 @@ static int start(struct broker *b)
 	if (r < 0)
 		return fatal("a session keyring of our own", r);
 	tls_module_need(-1);
-	r = open_kernel(&b->kernel);
+	r = open_kernel(b);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
 		r = upcall_open_second(&second, b->kernel);
+	if (r >= 0 && b->heritage)
+		r = upcall_open_second(&b->relay, b->kernel);
 	if (r >= 0)
 		r = open_loop(b);
 	if (r >= 0)
@@ -433,7 +517,9 @@ static int start(struct broker *b)
 	}
 	pool_configure(b->pool, b->settings);
 	credentials_configure(b->credentials, b->settings);
-	return 0;
+	if (b->heritage)
+		r = heritage_take(b->heritage, b->event, b->kernel, b->jobs, b->pool);
+	return r < 0 ? fatal("what is to be kept over a restart", r) : 0;
 }
 
 static void end(struct broker *b)
@@ -443,7 +529,10 @@ static void end(struct broker *b)
 	pool_free(b->pool);
 	credentials_free(b->credentials);
 	recorder_close(b->recorder);
+	heritage_free(b->heritage);
+	upcall_close(b->relay);
 	upcall_close(b->kernel);
+	sd_event_source_disable_unref(b->stop_timer);
 	sd_event_unref(b->event);
 	keys_close(b->keys);
 	config_free(b->settings);
@@ -454,7 +543,12 @@ static void end(struct broker *b)
 int broker_run(const struct broker_options *options)
 {
 	struct broker b = {.options = options, .settings = options->settings, .all = -1};
-	int r = start(&b);
+	int r;
+
+	/* Who forks its workers cannot leave them: they end with their parent. */
+	if (!options->fork_workers && store_exists())
+		b.heritage = heritage_open();
+	r = start(&b);
 
 	if (r >= 0) {
 		r = run_loop(&b);

@@ -90,10 +90,27 @@ static bool is_tcp(int sockfd)
 	return protocol == IPPROTO_TCP;
 }
 
+enum cause intake_judge(const struct accepted *one)
+{
+	if (one->error)
+		return CAUSE_BAD_REQUEST;
+	if (!is_known(one->req.auth))
+		return CAUSE_UNSUPPORTED_AUTH;
+	return is_tcp(one->req.sockfd) ? CAUSE_SUCCESS : CAUSE_NOT_TCP;
+}
+
+static const char *judgement(const struct accepted *one, enum cause cause)
+{
+	return cause == CAUSE_BAD_REQUEST	 ? one->why
+	       : cause == CAUSE_UNSUPPORTED_AUTH ? "one of a newer kernel"
+						 : NULL;
+}
+
 /* Only record the request; slow work waits until the queue is drained. */
 static void take_request(void *ctx, const struct accepted *one)
 {
 	struct intake *in = ctx;
+	enum cause cause;
 	struct job *j;
 
 	if (one->error == -EMFILE) {
@@ -111,12 +128,9 @@ static void take_request(void *ctx, const struct accepted *one)
 	log_request(one);
 	note_unknown(in, one->req.unknown);
 	j = job_new(in->jobs, one);
-	if (one->error)
-		job_fail(j, CAUSE_BAD_REQUEST, one->why);
-	else if (!is_known(one->req.auth))
-		job_fail(j, CAUSE_UNSUPPORTED_AUTH, "one of a newer kernel");
-	else if (!is_tcp(one->req.sockfd))
-		job_fail(j, CAUSE_NOT_TCP, NULL);
+	cause = intake_judge(one);
+	if (cause != CAUSE_SUCCESS)
+		job_fail(j, cause, judgement(one, cause));
 }
 
 void intake_drain(struct intake *in)
@@ -287,6 +301,12 @@ void intake_close(struct intake *in)
 	upcall_leave(in->kernel);
 	/* The kernel waits for what it queued before we left. */
 	intake_drain(in);
+	in->closed = true;
+}
+
+void intake_pause(struct intake *in)
+{
+	acceptor_stop(g_steal_pointer(&in->acceptor));
 	in->closed = true;
 }
 

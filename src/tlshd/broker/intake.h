@@ -47,6 +47,12 @@ void intake_release(struct intake *in);
 /** intake_hurry() - @j is held, and has no more time than it needs: it goes on if it can. */
 void intake_hurry(struct intake *in, struct job *j);
 
+/** intake_pause() - take no more, and leave what comes to who takes our place in the group. */
+void intake_pause(struct intake *in);
+
+/** intake_judge() - why a request that ACCEPT brought is to fail at once; CAUSE_SUCCESS if it is not. */
+enum cause intake_judge(const struct accepted *one);
+
 /** intake_work() - look at the oldest new job: one piece of work. Return: was there one? */
 bool intake_work(struct intake *in);
 

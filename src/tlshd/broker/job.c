@@ -49,6 +49,7 @@ struct jobs {
 	sd_event_source *first_byte;
 	struct deadlines deadlines; /* of all but the ended ones */
 	struct deadlines settling; /* when the kernel may be told of those */
+	struct ledger *ledger; /* NULL when nobody will read it */
 	struct crowd *crowd;
 	struct tally *tally;
 	sd_event_source *tally_timer;
@@ -88,6 +89,75 @@ static void set_stranger(struct job *j, bool stranger)
 		crowd_leave(j->all->crowd, peer_source(&j->peer));
 }
 
+/* What the states are called for other builds. */
+static const enum handover_state handover_states[] = {
+	[JOB_NEW] = HANDOVER_NEW,	  [JOB_WAITING] = HANDOVER_WAITING,
+	[JOB_READY] = HANDOVER_READY,	  [JOB_HANDED] = HANDOVER_HANDED,
+	[JOB_BEGUN] = HANDOVER_BEGUN,	  [JOB_ASKING] = HANDOVER_ASKING,
+	[JOB_UNKEYED] = HANDOVER_UNKEYED, [JOB_KEYED] = HANDOVER_KEYED,
+	[JOB_HELD] = HANDOVER_NEW,	  [JOB_ENDED] = HANDOVER_ENDED,
+};
+
+static enum job_state state_of(enum handover_state state)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(handover_states); i++)
+		if (handover_states[i] == state)
+			return (enum job_state)i;
+	return JOB_NEW;
+}
+
+static bool is_in_worker(const struct job *j)
+{
+	return j->state >= JOB_HANDED && j->state < JOB_ENDED;
+}
+
+static void describe(const struct job *j, struct handover *h)
+{
+	*h = (struct handover){
+		.id = j->id,
+		.state = handover_states[j->state],
+		.side = j->side,
+		.auth = j->auth,
+		.worker = is_in_worker(j) ? j->worker_pid : 0,
+		.keyring = j->keyring,
+		.key = j->key,
+		.certificate = j->certificate,
+		.private_key = j->private_key,
+		.n_named = (uint32_t)j->n_named,
+		.cause = j->state == JOB_ENDED ? j->outcome.cause : CAUSE_SUCCESS,
+		.cipher = j->outcome.cipher,
+		.certified = j->outcome.certified,
+		.group = j->outcome.group,
+		.start = j->start,
+		.deadline = j->deadline.at,
+		.socket = j->cookie,
+		.peer = j->peer,
+	};
+	memcpy(h->named, j->named, sizeof(h->named));
+	if (j->identity)
+		g_strlcpy(h->identity, j->identity, sizeof(h->identity));
+	if (j->state == JOB_ENDED)
+		g_strlcpy(h->detail, j->outcome.detail, sizeof(h->detail));
+	if (j->peername)
+		g_strlcpy(h->peername, j->peername, sizeof(h->peername));
+}
+
+/* Whatever moves a job keeps the ledger right. */
+static void note_in_ledger(struct job *j)
+{
+	struct handover h;
+
+	if (!is_in_worker(j)) {
+		ledger_erase(j->all->ledger, j->place);
+		j->place = 0;
+		return;
+	}
+	if (!j->cookie)
+		j->cookie = handover_cookie(j->sockfd);
+	describe(j, &h);
+	j->place = ledger_write(j->all->ledger, j->place, &h);
+}
+
 void job_move(struct job *j, enum job_state state, GQueue *queue)
 {
 	if (j->state == JOB_WAITING)
@@ -100,13 +170,8 @@ void job_move(struct job *j, enum job_state state, GQueue *queue)
 		g_queue_push_tail_link(queue, &j->link);
 	if (state > JOB_BEGUN)
 		set_stranger(j, false);
-}
-
-static uint64_t deadline_of(const struct job *j, uint64_t timeout_usec)
-{
-	uint64_t margin = MIN(timeout_usec / MARGIN_PART, (uint64_t)MARGIN_USEC_MAX);
-
-	return j->start + timeout_usec - (j->side == HANDSHAKE_CLIENT ? 0 : margin);
+	if (j->all->ledger)
+		note_in_ledger(j);
 }
 
 static uint32_t timeout_of(const struct upcall_request *req)
@@ -118,16 +183,29 @@ static uint32_t timeout_of(const struct upcall_request *req)
 		       : DEFAULT_TIMEOUT_MS;
 }
 
+static uint64_t deadline_of(const struct upcall_request *req, uint64_t start)
+{
+	uint64_t timeout_usec = timeout_of(req) * UINT64_C(1000);
+	uint64_t margin = MIN(timeout_usec / MARGIN_PART, (uint64_t)MARGIN_USEC_MAX);
+
+	return start + timeout_usec - (req->side == HANDSHAKE_CLIENT ? 0 : margin);
+}
+
+static uint32_t next_id(struct jobs *js)
+{
+	do
+		js->last_id++;
+	while (!js->last_id || jobs_find(js, js->last_id));
+	return js->last_id;
+}
+
 struct job *job_new(struct jobs *js, const struct accepted *one)
 {
 	const struct upcall_request *req = &one->req;
 	struct job *j = g_new0(struct job, 1);
-	uint32_t timeout = timeout_of(req);
 
-	do
-		j->id = ++js->last_id;
-	while (!j->id || jobs_find(js, j->id));
 	j->all = js;
+	j->id = next_id(js);
 	j->sockfd = req->sockfd;
 	j->side = req->side;
 	j->auth = req->auth;
@@ -140,7 +218,7 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	j->mark = one->mark;
 	j->peer = one->peer;
 	j->start = now();
-	j->deadline.at = deadline_of(j, timeout * UINT64_C(1000));
+	j->deadline.at = deadline_of(req, j->start);
 	j->deadline.owner = j;
 	j->link.data = j;
 	job_move(j, JOB_NEW, &js->fresh);
@@ -150,7 +228,7 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	j->patience.owner = j;
 	deadlines_add(&js->deadlines, &j->deadline);
 	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
-		  job_side(j), timeout, req->n_peers);
+		  job_side(j), timeout_of(req), req->n_peers);
 	return j;
 }
 
@@ -218,7 +296,9 @@ struct job *jobs_crowded_out(const struct jobs *js, const GQueue *queue, unsigne
 
 	for (GList *l = queue->head; l && looked < CROWD_WINDOW; l = l->next, looked++) {
 		struct job *j = l->data;
-		unsigned int n = j->stranger ? crowd_count(js->crowd, peer_source(&j->peer)) : 0;
+		unsigned int n = j->stranger && j->sockfd >= 0
+					 ? crowd_count(js->crowd, peer_source(&j->peer))
+					 : 0;
 
 		if (!n || n < *most || (n == *most && victim))
 			continue;
@@ -402,7 +482,8 @@ static void forget(struct job *j)
 
 	job_move(j, JOB_ENDED, NULL);
 	g_hash_table_remove(js->all, GUINT_TO_POINTER(j->id));
-	accept_close(j->sockfd);
+	if (j->sockfd >= 0)
+		accept_close(j->sockfd);
 	g_free(j->identity);
 	g_free(j->peername);
 	g_free(j);
@@ -426,8 +507,11 @@ static int tell_kernel(const struct job *j)
 {
 	int status = cause_status(j->outcome.cause, job_is_certified(j));
 	int32_t remote = remote_of(j);
-	int r = upcall_done(j->all->kernel, j->sockfd, status, remote);
+	int r = -ENOTSOCK;
 
+	/* A worker that has died with the only descriptor leaves its consumer's own timer. */
+	if (j->sockfd >= 0)
+		r = upcall_done(j->all->kernel, j->sockfd, status, remote);
 	log_debug(2, "job %u: DONE with status %d: %s", j->id, status,
 		  r < 0 ? g_strerror(-r) : "taken");
 	log_netlink("netlink: DONE: socket %d, status %d, remote 0x%08x: %s", j->sockfd, status,
@@ -639,6 +723,173 @@ static void abandon(struct job *j)
 		report(j);
 	else
 		forget(j);
+}
+
+/* ---- from one broker to the next ---- */
+
+void jobs_keep(struct jobs *js, struct ledger *l)
+{
+	js->ledger = l;
+}
+
+void job_describe_new(const struct accepted *one, enum cause cause, struct handover *h)
+{
+	const struct upcall_request *req = &one->req;
+
+	*h = (struct handover){
+		.state = HANDOVER_NEW,
+		.side = req->side,
+		.auth = req->auth,
+		.keyring = one->keyring,
+		.certificate = req->certificate,
+		.private_key = req->private_key,
+		.n_named = (uint32_t)req->n_peers,
+		.cause = cause,
+		.start = now(),
+		.peer = one->peer,
+	};
+	h->deadline = deadline_of(req, h->start);
+	memcpy(h->named, req->peers, sizeof(h->named));
+	g_strlcpy(h->peername, req->peername, sizeof(h->peername));
+}
+
+void jobs_begin_apart(struct jobs *js)
+{
+	js->last_id = g_random_int();
+}
+
+static void go_on(struct job *j, const struct handover *h)
+{
+	switch (h->state) {
+	case HANDOVER_WAITING:
+		job_wait(j);
+		break;
+	case HANDOVER_READY:
+		job_make_ready(j);
+		break;
+	case HANDOVER_ENDED: /* what was to be said of a failure is in the log */
+		job_move(j, JOB_ENDED, NULL);
+		deadlines_remove(&j->deadline);
+		j->outcome.cause = h->cause;
+		j->outcome.cipher = h->cipher;
+		j->outcome.certified = h->certified;
+		j->outcome.group = h->group;
+		g_strlcpy(j->outcome.detail, h->detail, sizeof(j->outcome.detail));
+		settle(j);
+		break;
+	default:
+		if (h->cause != CAUSE_SUCCESS)
+			job_fail(j, h->cause, NULL);
+	}
+}
+
+struct job *job_restore(struct jobs *js, const struct handover *h, int sockfd, GQueue *queue)
+{
+	struct job *j;
+
+	if (sockfd < 0 && (!h->id || jobs_find(js, h->id)))
+		return NULL;
+	j = g_new0(struct job, 1);
+	j->all = js;
+	j->id = sockfd < 0 ? h->id : next_id(js);
+	j->sockfd = sockfd;
+	j->side = h->side;
+	j->auth = h->auth;
+	j->peername = *h->peername ? g_strdup(h->peername) : NULL;
+	j->keyring = h->keyring;
+	j->key = h->key;
+	j->certificate = h->certificate;
+	j->private_key = h->private_key;
+	j->n_named = h->n_named;
+	memcpy(j->named, h->named, sizeof(j->named));
+	j->identity = *h->identity ? g_strdup(h->identity) : NULL;
+	j->worker_pid = h->worker;
+	j->cookie = h->socket;
+	j->mark = accept_mark_now();
+	j->peer = h->peer;
+	j->outcome = (struct outcome)OUTCOME_INIT;
+	/* Records are not believed: neither is what they say of the time. */
+	j->start = MIN(h->start, now());
+	j->deadline.at = MIN(h->deadline, now() + MAX_TIMEOUT_MS * UINT64_C(1000));
+	j->deadline.owner = j;
+	j->patience.owner = j;
+	j->link.data = j;
+	g_hash_table_insert(js->all, GUINT_TO_POINTER(j->id), j);
+	js->untrimmed++;
+	deadlines_add(&js->deadlines, &j->deadline);
+	if (sockfd >= 0)
+		accept_keep();
+	set_stranger(j, j->side == HANDSHAKE_SERVER);
+	job_move(j, sockfd < 0 ? state_of(h->state) : JOB_NEW, queue ? queue : &js->fresh);
+	if (sockfd >= 0)
+		go_on(j, h);
+	return j;
+}
+
+bool job_give_back(struct job *j, int sockfd)
+{
+	j->sockfd = sockfd;
+	accept_keep();
+	return j->cookie && handover_cookie(sockfd) == j->cookie;
+}
+
+unsigned int jobs_hand_over(struct jobs *js, int queue)
+{
+	g_autoptr(GList) left = g_hash_table_get_values(js->all);
+	unsigned int failed = 0;
+
+	js->ledger = NULL; /* it stays as it is */
+	tally_write(js->tally);
+	for (GList *l = left; l; l = l->next) {
+		struct job *j = l->data;
+		struct handover h;
+
+		describe(j, &h);
+		deadlines_remove(&j->deadline);
+		deadlines_remove(&j->patience);
+		if (!is_in_worker(j) && queue_send(queue, &h, j->sockfd) < 0) {
+			failed++;
+			abandon(j);
+		} else {
+			forget(j);
+		}
+	}
+	return failed;
+}
+
+static void stop_queue(GQueue *queue)
+{
+	while (queue->head)
+		job_fail(queue->head->data, CAUSE_STOPPING, NULL);
+}
+
+void jobs_stop_waiting(struct jobs *js)
+{
+	stop_queue(&js->waiting);
+}
+
+void jobs_stop_all(struct jobs *js)
+{
+	stop_queue(&js->fresh);
+	stop_queue(&js->held);
+	stop_queue(&js->waiting);
+	stop_queue(&js->ready);
+}
+
+void jobs_abandon(struct jobs *js, struct upcall *kernel)
+{
+	g_autoptr(GList) left = g_hash_table_get_values(js->all);
+
+	js->kernel = kernel;
+	js->recorder = NULL; /* which no fork has */
+	js->ledger = NULL;
+	for (GList *l = left; l; l = l->next) {
+		struct job *j = l->data;
+
+		j->mark = (struct accept_mark){.sleeps = -1};
+		abandon(j);
+	}
+	tally_write(js->tally);
 }
 
 void jobs_free(struct jobs *js)

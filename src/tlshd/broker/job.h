@@ -10,6 +10,7 @@
 #include "common/keyring.h"
 #include "netlink/upcall.h"
 #include "tlshd/broker/acceptor.h"
+#include "tlshd/broker/handover.h"
 #include "tlshd/broker/peer.h"
 #include "tlshd/broker/recorder.h"
 #include "tlshd/shared/deadlines.h"
@@ -36,7 +37,7 @@ struct pool_worker;
  * struct job - a request; to be changed by the functions below, and by who is named.
  * @all: the jobs it belongs to
  * @id: its number, for ipc and the log; not 0
- * @sockfd: the kernel's socket
+ * @sockfd: the kernel's socket; -1 for a restored job whose worker has the only descriptor
  * @auth: how the two ends prove who they are
  * @peername: of a client that verifies a certificate: whom the kernel wants to speak to, else NULL; owned
  * @certificate, @private_key: keys with those of a client whose mount names them, else 0
@@ -46,6 +47,8 @@ struct pool_worker;
  * @identity: a client's own, or the one that was looked up; owned; set by intake and pool
  * @worker: where it is, from JOB_HANDED on; the pool's
  * @worker_pid: the process, also after the job's end; 0 before JOB_HANDED; the pool's
+ * @place: in the ledger, 0 for none
+ * @cookie: of its socket, for the ledger; 0 when not asked for yet
  * @start: usec, monotonic
  * @deadline: until when it must be over
  * @load: of credentials, that one that is held waits for; set by intake
@@ -69,6 +72,8 @@ struct job {
 	char *identity;
 	struct pool_worker *worker;
 	pid_t worker_pid;
+	uint32_t place;
+	uint64_t cookie;
 	uint64_t start;
 	struct deadline deadline;
 	uint64_t load;
@@ -146,6 +151,62 @@ const GQueue *jobs_waiting(const struct jobs *js);
  * a deadline equal to it would make DONE and that timer meet.
  */
 struct job *job_new(struct jobs *js, const struct accepted *one);
+
+/**
+ * jobs_keep() - have a ledger say which jobs are in workers.
+ * @l: borrowed until jobs_free() or jobs_hand_over()
+ */
+void jobs_keep(struct jobs *js, struct ledger *l);
+
+/**
+ * job_describe_new() - the record of a request that has just been accepted.
+ * @cause: why it is to fail, or CAUSE_SUCCESS
+ */
+void job_describe_new(const struct accepted *one, enum cause cause, struct handover *h);
+
+/** jobs_begin_apart() - give ids from now on that the broker before us has hardly given. */
+void jobs_begin_apart(struct jobs *js);
+
+/**
+ * job_restore() - a job of the broker before us, which goes on where it was.
+ * @sockfd: its socket, taken over; -1 for one in a worker, which then keeps its id
+ * @queue: of the worker that has it; else NULL
+ *
+ * Return: it; NULL when it is over at once, or when its id is not free.
+ */
+struct job *job_restore(struct jobs *js, const struct handover *h, int sockfd, GQueue *queue);
+
+/**
+ * job_give_back() - the worker of a restored job has sent its socket.
+ * @sockfd: taken over
+ *
+ * Return: true when it is the socket that this worker was given.
+ */
+bool job_give_back(struct job *j, int sockfd);
+
+/**
+ * jobs_hand_over() - leave all jobs to the next broker: those in workers stay in the ledger, the others
+ * go into the queue. No job is left here.
+ * @queue: the end that is written
+ *
+ * Return: how many could not be handed over, which have failed.
+ */
+unsigned int jobs_hand_over(struct jobs *js, int queue);
+
+/**
+ * jobs_stop_waiting() - end all that wait for their peer's first byte, for CAUSE_STOPPING.
+ * jobs_stop_all() - and all that nobody has looked at, or that wait for a worker.
+ */
+void jobs_stop_waiting(struct jobs *js);
+void jobs_stop_all(struct jobs *js);
+
+/**
+ * jobs_abandon() - end all for CAUSE_STOPPING, in a process that has no loop any more.
+ * @kernel: is told; borrowed
+ *
+ * The kernel is told at once: to be called when the last ACCEPT was FAILURE_USEC ago (job.c).
+ */
+void jobs_abandon(struct jobs *js, struct upcall *kernel);
 
 /** job_move() - into another state, at the end of @queue; NULL for none. */
 void job_move(struct job *j, enum job_state state, GQueue *queue);

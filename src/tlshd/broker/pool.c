@@ -18,6 +18,7 @@
 #include "tlshd/broker/ktls-check.h"
 #include "tlshd/broker/message-id.h"
 #include "tlshd/broker/order.h"
+#include "tlshd/broker/store.h"
 #include "tlshd/broker/tls-module.h"
 #include "tlshd/shared/memfile.h"
 #include "tlshd/shared/roles.h"
@@ -89,6 +90,8 @@ struct pool_worker {
 	char *lost; /* why, a sentence's end */
 	bool killed; /* by us */
 	bool outgoing; /* retires as soon as its successor serves */
+	bool adopted; /* from another broker: it may have jobs that we do not know */
+	char *stored; /* the name that systemd has its descriptors under */
 };
 
 /* What a worker may still say of a job that has ended without it. */
@@ -247,9 +250,20 @@ static void kill_worker(struct pool_worker *w)
 		log_error("worker %d cannot be ended: %m", (int)w->pid);
 }
 
+/* systemd has a descriptor too, so that to close ours would tell the worker nothing. */
+static void unstore(struct pool_worker *w)
+{
+	if (!w->stored)
+		return;
+	store_remove(w->stored);
+	g_clear_pointer(&w->stored, g_free);
+	shutdown(w->sock, SHUT_RDWR);
+}
+
 static void close_socket(struct pool_worker *w)
 {
 	w->io = sd_event_source_disable_unref(w->io);
+	unstore(w);
 	if (w->sock >= 0)
 		close(w->sock);
 	w->sock = -1;
@@ -539,6 +553,29 @@ static void enter_generation(struct pool *p)
 		p->params.entered(p->params.ctx, p->credentials);
 }
 
+/*
+ * The name says all that the next broker has to know before it listens to the worker: that of its
+ * process, the messages it understands, and what it was born with.
+ */
+static char *name_of(const struct pool_worker *w)
+{
+	g_autofree char *settings = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
+								(const guchar *)&w->pool->first,
+								sizeof(w->pool->first));
+
+	return g_strdup_printf("worker-%d-%d-%.16s", (int)w->pid, IPC_VERSION, settings);
+}
+
+static void keep(struct pool_worker *w)
+{
+	const int fds[] = {w->sock, w->pidfd};
+
+	if (!w->pool->params.keep)
+		return;
+	w->stored = name_of(w);
+	store_put(w->stored, fds, G_N_ELEMENTS(fds));
+}
+
 static void is_born(struct pool_worker *w, const struct ipc_sender *sender, const char *build)
 {
 	struct pool *p = w->pool;
@@ -561,6 +598,7 @@ static void is_born(struct pool_worker *w, const struct ipc_sender *sender, cons
 	}
 	stop_timer(w);
 	w->state = WORKER_SERVING;
+	keep(w);
 	p->birth_failed = false;
 	log_debug(1, "worker %d started", (int)w->pid);
 	if (p->entered != p->generation)
@@ -665,6 +703,7 @@ static void on_lookup(struct pool_worker *w, struct job *j, const char *identity
 	int r;
 
 	j->identity = g_strdup(identity);
+	job_move(j, JOB_ASKING, &w->busy);
 	r = answer_lookup(w, j);
 	if (r == -EAGAIN) {
 		w->stalled = j->id;
@@ -730,8 +769,22 @@ static void take_late(struct pool_worker *w, struct late *late, const struct ipc
 	note_progress(w);
 }
 
-/* A message about a job. */
-static void take_message(struct pool_worker *w, const union ipc_message *m)
+/*
+ * A restored job gets its socket back, if its worker has been able to send it. Without it the kernel cannot
+ * be told, and ends the request when its own time is up. Return: false for another socket.
+ */
+static bool take_back(struct job *j, int *fd)
+{
+	int sockfd = *fd;
+
+	if (j->sockfd >= 0 || sockfd < 0)
+		return true;
+	*fd = -1;
+	return job_give_back(j, sockfd);
+}
+
+/* A message about a job; @fd is -1 once it is taken. */
+static void take_message(struct pool_worker *w, const union ipc_message *m, int *fd)
 {
 	struct job *j = jobs_find(w->pool->params.jobs, m->header.job);
 	struct late *late = g_hash_table_lookup(w->late, GUINT_TO_POINTER(m->header.job));
@@ -742,6 +795,8 @@ static void take_message(struct pool_worker *w, const union ipc_message *m)
 		take_late(w, late, &m->header);
 		return;
 	}
+	if (!j && w->adopted) /* one that had ended, or was not in the ledger yet */
+		return;
 	if (!j || j->worker != w) {
 		lose(w, "it spoke of a job that it does not have");
 		return;
@@ -754,12 +809,18 @@ static void take_message(struct pool_worker *w, const union ipc_message *m)
 	}
 	note_progress(w);
 	if (m->header.type == IPC_DONE) {
-		on_done(w, j, before, &m->done);
+		if (!take_back(j, fd))
+			accuse(w, j, "another socket than it was given");
+		else if (j->sockfd < 0 && m->done.cause == CAUSE_SUCCESS)
+			job_fail(j, CAUSE_NO_DESCRIPTOR, "its worker did not return the socket");
+		else
+			on_done(w, j, before, &m->done);
 		return;
 	}
-	job_move(j, (enum job_state)next, next == JOB_BEGUN ? &w->begun : &w->busy);
 	if (m->header.type == IPC_LOOKUP)
 		on_lookup(w, j, m->lookup.identity);
+	else
+		job_move(j, (enum job_state)next, next == JOB_BEGUN ? &w->begun : &w->busy);
 }
 
 /* There is room in its socket again. */
@@ -779,7 +840,7 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 	struct pool_worker *w = userdata;
 	union ipc_message m;
 	const char *why;
-	int r;
+	int r, fd;
 
 	if (w->blocked) {
 		if (events & (EPOLLHUP | EPOLLERR))
@@ -792,7 +853,7 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 		meet(w);
 		return 0;
 	}
-	r = ipc_receive(sock, IPC_BROKER, &m, NULL, &why);
+	r = ipc_receive(sock, IPC_BROKER, &m, &fd, &why);
 	if (r == -EBADMSG) {
 		kill_worker(w);
 		lose_for(w, g_strdup_printf("it sent %s", why));
@@ -801,7 +862,9 @@ static int on_worker(sd_event_source *source, int sock, uint32_t events, void *u
 	} else if (r == 0 && m.header.type == IPC_LOG) {
 		take_line(w, &m.log);
 	} else if (r == 0) {
-		take_message(w, &m);
+		take_message(w, &m, &fd);
+		if (fd >= 0)
+			close(fd);
 	}
 	return 0;
 }
@@ -834,6 +897,20 @@ void pool_late(struct pool *p, struct job *j)
 	} else {
 		job_fail(j, CAUSE_NO_WORKER,
 			 p->birth_failed ? "none could be started" : "one is being started");
+	}
+}
+
+void pool_drop_all(struct pool *p)
+{
+	for (guint i = 0; i < p->workers->len; i++) {
+		struct pool_worker *w = worker_at(p, i);
+		GQueue *const queues[] = {&w->unrun, &w->begun, &w->busy};
+
+		for (size_t q = 0; q < G_N_ELEMENTS(queues); q++)
+			while (queues[q]->head) {
+				disown(queues[q]->head->data);
+				job_fail(queues[q]->head->data, CAUSE_STOPPING, NULL);
+			}
 	}
 }
 
@@ -958,17 +1035,23 @@ static int hand_over(struct pool *p, struct job *j, struct pool_worker *w)
 	secret_wipe(&m->job.psk);
 	if (r < 0)
 		return r;
-	job_move(j, JOB_HANDED, &w->unrun);
 	j->worker = w;
 	j->worker_pid = w->pid;
+	job_move(j, JOB_HANDED, &w->unrun);
 	if (w->life)
 		w->life--;
 	log_debug(2, "job %u: handed to worker %d, its %u. now", j->id, (int)w->pid, jobs_of(w));
 	return 0;
 }
 
-/* The worker for the next job; @full is set when all that could take one have as many as they may. */
-static struct pool_worker *next_worker(struct pool *p, bool *full)
+/* The signer of an adopted worker has ended with the broker before us, and ours does not know the worker. */
+static bool may_have(struct pool_worker *w, const struct job *j)
+{
+	return takes_jobs(w) && !(w->adopted && job_is_certified(j));
+}
+
+/* The worker for @j, the next job; @full is set when all that could take one have as many as they may. */
+static struct pool_worker *next_worker(struct pool *p, const struct job *j, bool *full)
 {
 	struct candidate candidates[WORKERS_MAX];
 	size_t n = 0;
@@ -978,7 +1061,7 @@ static struct pool_worker *next_worker(struct pool *p, bool *full)
 	for (guint i = 0; i < p->workers->len; i++) {
 		struct pool_worker *w = worker_at(p, i);
 
-		candidates[n++] = (struct candidate){takes_jobs(w), jobs_of(w), w->unrun.length};
+		candidates[n++] = (struct candidate){may_have(w, j), jobs_of(w), w->unrun.length};
 		*full |= w->state == WORKER_SERVING && is_full(w);
 	}
 	at = n ? choose_worker(candidates, n, p->turn) : -1;
@@ -1012,7 +1095,7 @@ static bool give_one(struct pool *p)
 
 	if (!j)
 		return false;
-	w = next_worker(p, &full);
+	w = next_worker(p, j, &full);
 	if (!w) /* as many as wait for room; those that were told to go are still on their way out */
 		return full && on_their_way_out(p) < jobs_ready_count(p->params.jobs) &&
 		       pool_make_room(p, 0);
@@ -1206,6 +1289,82 @@ int pool_new(struct pool **out, const struct pool_params *params)
 	}
 	*out = p;
 	return 0;
+}
+
+/* ---- from one broker to the next ---- */
+
+static int adopt(struct pool *p, struct pool_worker *w)
+{
+	int r = sd_event_add_io(p->params.event, &w->io, w->sock, EPOLLIN, on_worker, w);
+
+	return r < 0 ? r : watch_exit(w);
+}
+
+int pool_adopt(struct pool *p, const char *name, int sock, int pidfd)
+{
+	g_autofree char *alike = NULL;
+	struct pool_worker *w;
+	struct birth birth = {.sock = sock, .pidfd = pidfd};
+	int version = 0, r;
+
+	if (sscanf(name, "worker-%d-%d-", &birth.pid, &version) != 2 || birth.pid <= 1)
+		version = -1;
+	w = new_worker(p, &birth);
+	w->stored = g_strdup(name);
+	w->adopted = w->outgoing = true;
+	credentials_set_unref(g_steal_pointer(&w->credentials)); /* its signer has ended */
+	w->state = WORKER_RETIRED;
+	alike = name_of(w);
+	r = version < 0 ? -EINVAL : version != IPC_VERSION ? -EPROTONOSUPPORT : adopt(p, w);
+	if (r < 0) {
+		free_worker(w);
+		return r;
+	}
+	if (strcmp(alike, name) == 0)
+		w->state = WORKER_SERVING;
+	log_debug(1, "worker %d goes on%s", (int)w->pid,
+		  w->state == WORKER_SERVING ? " until its successor serves"
+					     : " until its handshakes are done");
+	return 0;
+}
+
+static GQueue *queue_of(struct pool_worker *w, enum handover_state state)
+{
+	return state == HANDOVER_HANDED	 ? &w->unrun
+	       : state == HANDOVER_BEGUN ? &w->begun
+					 : &w->busy;
+}
+
+/* What was asked and not answered is answered now: a worker that has its answer ignores another. */
+bool pool_restore(struct pool *p, const struct handover *h)
+{
+	for (guint i = 0; i < p->workers->len; i++) {
+		struct pool_worker *w = worker_at(p, i);
+		struct job *j;
+
+		if (!w->adopted || w->pid != h->worker)
+			continue;
+		j = job_restore(p->params.jobs, h, -1, queue_of(w, h->state));
+		if (!j)
+			return false;
+		j->worker = w;
+		if (j->state == JOB_ASKING && j->identity && answer_lookup(w, j) == -EAGAIN) {
+			w->stalled = j->id;
+			set_blocked(w, true);
+		}
+		return true;
+	}
+	return false;
+}
+
+void pool_release(struct pool *p)
+{
+	while (p->workers->len) {
+		struct pool_worker *w = worker_at(p, 0);
+
+		g_clear_pointer(&w->stored, g_free);
+		free_worker(w);
+	}
 }
 
 /* Nothing that we started outlives us. */

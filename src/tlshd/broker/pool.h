@@ -40,6 +40,7 @@ extern const struct pool_limits pool_limits;
 
 /**
  * struct pool_params - what a pool needs; pointers are borrowed.
+ * @keep: have systemd keep the workers' sockets, for the broker after us (store.h)
  * @upgraded: called when a new worker is of another build than we are; @build is its own
  * @entered: called when the first worker that was born with new settings or credentials serves, and those
  *	before it take no more jobs; NULL for nobody
@@ -50,6 +51,7 @@ struct pool_params {
 	struct keys *keys;
 	struct birth_plan plan;
 	struct pool_limits limits;
+	bool keep;
 	void (*upgraded)(void *ctx, const char *build);
 	void (*entered)(void *ctx, struct credentials_set *credentials);
 	void *ctx;
@@ -85,6 +87,33 @@ void pool_use(struct pool *p, struct credentials_set *credentials);
  * @number: our number of it, as the signer knows it
  */
 void pool_accuse(struct pool *p, uint32_t number);
+
+/**
+ * pool_adopt() - take over a worker of the broker before us; to be called after pool_configure().
+ * @name: what it was stored as
+ * @sock, @pidfd: stored under that name; taken over, also on failure
+ *
+ * If it was born with the settings of ours it takes jobs until another one serves in its place, so that
+ * nobody who has got into it stays; else it only finishes what it has.
+ *
+ * Return: 0; -EINVAL when the name is none of a worker; -EPROTONOSUPPORT when it is of a build whose
+ * messages we do not understand: it ends; another negative errno.
+ */
+int pool_adopt(struct pool *p, const char *name, int sock, int pidfd);
+
+/**
+ * pool_restore() - have a job go on in a worker that was adopted.
+ * @h: from the ledger of the broker before us
+ *
+ * Return: false when there is no such worker.
+ */
+bool pool_restore(struct pool *p, const struct handover *h);
+
+/** pool_release() - leave all workers that systemd keeps to the next broker; the others end. */
+void pool_release(struct pool *p);
+
+/** pool_drop_all() - end all jobs that are in workers, for CAUSE_STOPPING. */
+void pool_drop_all(struct pool *p);
 
 /**
  * pool_work() - one piece of the work that is due: a birth, a job for a worker, a job that has lost

@@ -60,25 +60,26 @@ int ipc_ring(const char *path)
 #define BROKERS (READ_BY(IPC_BROKER) | READ_BY(IPC_BROKER_OF_SIGNER))
 #define BORN_ONES (READ_BY(IPC_WORKER) | READ_BY(IPC_SIGNER))
 
-/* Length and readers of each type. */
+/* Length and readers of each type, and whether a descriptor may come with it. */
 static const struct {
 	size_t len;
 	unsigned int readers;
+	bool fd;
 } types[] = {
-	[IPC_JOB] = {sizeof(struct ipc_job), READ_BY(IPC_WORKER)},
+	[IPC_JOB] = {sizeof(struct ipc_job), READ_BY(IPC_WORKER), true},
 	[IPC_KEY] = {sizeof(struct ipc_key), READ_BY(IPC_WORKER)},
 	[IPC_RAN] = {sizeof(struct ipc_ran), READ_BY(IPC_BROKER)},
 	[IPC_LOOKUP] = {sizeof(struct ipc_lookup), READ_BY(IPC_BROKER)},
-	[IPC_DONE] = {sizeof(struct ipc_done), READ_BY(IPC_BROKER)},
+	[IPC_DONE] = {sizeof(struct ipc_done), READ_BY(IPC_BROKER), true},
 	[IPC_LOG] = {sizeof(struct ipc_log), BROKERS},
 	[IPC_BIRTH] = {sizeof(struct ipc_birth), BORN_ONES},
 	[IPC_BORN] = {sizeof(struct ipc_born), BROKERS},
 	[IPC_DROP] = {sizeof(struct ipc_drop), READ_BY(IPC_WORKER)},
-	[IPC_RING] = {sizeof(struct ipc_ring), BORN_ONES},
-	[IPC_CREDENTIAL] = {sizeof(struct ipc_credential), BORN_ONES},
-	[IPC_LOADED] = {sizeof(struct ipc_loaded), READ_BY(IPC_BROKER_OF_SIGNER)},
-	[IPC_DESK] = {sizeof(struct ipc_desk), READ_BY(IPC_SIGNER)},
-	[IPC_GRANT] = {sizeof(struct ipc_grant), READ_BY(IPC_SIGNER)},
+	[IPC_RING] = {sizeof(struct ipc_ring), BORN_ONES, true},
+	[IPC_CREDENTIAL] = {sizeof(struct ipc_credential), BORN_ONES, true},
+	[IPC_LOADED] = {sizeof(struct ipc_loaded), READ_BY(IPC_BROKER_OF_SIGNER), true},
+	[IPC_DESK] = {sizeof(struct ipc_desk), READ_BY(IPC_SIGNER), true},
+	[IPC_GRANT] = {sizeof(struct ipc_grant), READ_BY(IPC_SIGNER), true},
 	[IPC_SIGN] = {sizeof(struct ipc_sign), READ_BY(IPC_DESK_OF_SIGNER)},
 	[IPC_SIGNED] = {sizeof(struct ipc_signed), READ_BY(IPC_CUSTOMER)},
 	[IPC_REFUSED] = {sizeof(struct ipc_refused), READ_BY(IPC_BROKER_OF_SIGNER)},
@@ -321,7 +322,7 @@ static int receive_checked(int sock, enum ipc_end reader, union ipc_message *m, 
 	if (n < 0 && n != -EMSGSIZE)
 		return (int)n;
 	*why = n < 0 ? "a message too long" : ipc_check(reader, m, (size_t)n);
-	if (n >= 0 && !fd && (b.fd >= 0 || b.cut))
+	if (!*why && (!fd || !types[m->header.type].fd) && (b.fd >= 0 || b.cut))
 		*why = "a descriptor that nobody asked for";
 	if (!*why && fd) {
 		*fd = b.fd;

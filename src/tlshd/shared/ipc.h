@@ -35,7 +35,7 @@ enum ipc_type {
 	IPC_KEY = 2, /* broker to worker */
 	IPC_RAN = 3, /* worker to broker */
 	IPC_LOOKUP = 4, /* worker to broker */
-	IPC_DONE = 5, /* worker to broker */
+	IPC_DONE = 5, /* worker to broker, with the descriptor of JOB */
 	IPC_LOG = 6, /* worker to broker */
 	IPC_BIRTH = 7, /* broker to worker */
 	IPC_BORN = 8, /* worker to broker */
@@ -55,6 +55,12 @@ enum ipc_type {
 #define IPC_SIGNATURE_MAX 4632
 /* The longest hash of a transcript that a TLS 1.3 cipher suite has (RFC 8446, B.4). */
 #define IPC_HASH_MAX 48
+
+/*
+ * Changes with any message that passes between a broker and a worker that has been born. A broker may
+ * take over the workers of the one before it, of another build, as long as this is the same.
+ */
+#define IPC_VERSION 1
 
 /** struct ipc_header - how every message begins. @job is the broker's number of the job. */
 struct ipc_header {
@@ -307,7 +313,8 @@ int ipc_send(int sock, const union ipc_message *m, int fd, bool wait);
 /**
  * ipc_receive() - receive one message without waiting, and check it.
  * @fd: where not NULL, set to the descriptor that came with it, the caller's to close, or -1, also
- *	when there was no room for it in our table; where NULL, none may come
+ *	when there was no room for it in our table; where NULL, or with a type that has none, none may
+ *	come
  * @why: on -EBADMSG a static sentence
  *
  * Return: 0; -EAGAIN when there is none; -EPIPE when the other end is closed; -EBADMSG.

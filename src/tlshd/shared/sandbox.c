@@ -440,7 +440,7 @@ int sandbox_become(const struct role *role, int sock, uid_t uid, gid_t gid)
 		r = leave_root(uid, gid);
 	if (r == 0)
 		r = end_dumps();
-	/* A broker that is killed cannot end its children; what systemd has started goes with the unit. */
+	/* A broker that is killed cannot end its children. What systemd has started is the next broker's. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which clears it */
 	return r < 0 ? r : close_standard(); /* last, for what fails before is said there */
 }

@@ -68,6 +68,20 @@ static void held_free(void *ptr)
 	g_free(h);
 }
 
+/*
+ * The socket goes back with it: a broker that has taken our handshakes over from another one has no
+ * descriptor of its own. So it is not needed by most, and left out where too many are on their way.
+ */
+static void report(struct held *h, const union ipc_message *m)
+{
+	int r = ipc_send(h->worker->sock, m, h->fd, true);
+
+	if (r == -ETOOMANYREFS)
+		r = ipc_send(h->worker->sock, m, -1, true);
+	if (r < 0)
+		_exit(EXIT_FAILURE);
+}
+
 /* Reports and forgets @h. */
 static void finish(struct held *h, const struct outcome *o)
 {
@@ -84,7 +98,7 @@ static void finish(struct held *h, const struct outcome *o)
 	m.done.tickets = o->tickets;
 	m.done.certified = o->certified;
 	g_strlcpy(m.done.detail, o->detail, sizeof(m.done.detail));
-	newborn_tell(w->sock, &m); /* first, for the kernel's consumer waits */
+	report(h, &m); /* first, for the kernel's consumer waits */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
 	if (!g_hash_table_size(w->jobs) && w->untrimmed >= TRIM_FROM) {
 		malloc_trim(0);
