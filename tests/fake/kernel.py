@@ -83,7 +83,8 @@ class Daemon:
             threading.Thread(target=self.serve, args=(s,), daemon=True).start()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.listen, daemon=True).start()
+        self.listening = threading.Thread(target=self.listen, daemon=True)
+        self.listening.start()
         self.wait_for_line("ready, with")
 
     def wait_for_workers(self, n):
@@ -104,10 +105,12 @@ class Daemon:
             try:
                 sock, _ = self.listener.accept()
             except OSError:
+                assert self.closing, "the target's port is lost"
                 return
             self.requests.put(self.ask(Request(sock, SERVER, auth=self.auth, timeout_ms=self.timeout_ms)))
 
     auth, timeout_ms = PSK, GRANTED_MS
+    closing = False
 
     def connect(self, port, key=0, **how):
         """A host's connection. Return: its request."""
@@ -238,6 +241,11 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if not self.closing:
+            # Closed under its thread, the descriptor would be the next daemon's, and the thread take what is for that.
+            self.closing = True
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listening.join()
         self.listener.close()
         self.ready.close()
 
