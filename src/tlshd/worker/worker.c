@@ -70,16 +70,12 @@ static void held_free(void *ptr)
 
 /*
  * The socket goes back with it: a broker that has taken our handshakes over from another one has no
- * descriptor of its own. So it is not needed by most, and left out where too many are on their way.
+ * descriptor of its own. So it is not needed by most, and left out where it cannot be sent.
  */
 static void report(struct held *h, const union ipc_message *m)
 {
-	int r = ipc_send(h->worker->sock, m, h->fd, true);
-
-	if (r == -ETOOMANYREFS)
-		r = ipc_send(h->worker->sock, m, -1, true);
-	if (r < 0)
-		_exit(EXIT_FAILURE);
+	if (ipc_send(h->worker->sock, m, h->fd, true) < 0)
+		newborn_tell(h->worker->sock, m);
 }
 
 /* Reports and forgets @h. */
