@@ -199,6 +199,21 @@ static uint32_t next_id(struct jobs *js)
 	return js->last_id;
 }
 
+/* Takes in a job that has its id, its side, its peer and its deadline. */
+static void enter(struct job *j, enum job_state state, GQueue *queue)
+{
+	struct jobs *js = j->all;
+
+	j->deadline.owner = j;
+	j->patience.owner = j;
+	j->link.data = j;
+	g_hash_table_insert(js->all, GUINT_TO_POINTER(j->id), j);
+	js->untrimmed++;
+	deadlines_add(&js->deadlines, &j->deadline);
+	set_stranger(j, j->side == HANDSHAKE_SERVER);
+	job_move(j, state, queue);
+}
+
 struct job *job_new(struct jobs *js, const struct accepted *one)
 {
 	const struct upcall_request *req = &one->req;
@@ -219,14 +234,7 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	j->peer = one->peer;
 	j->start = now();
 	j->deadline.at = deadline_of(req, j->start);
-	j->deadline.owner = j;
-	j->link.data = j;
-	job_move(j, JOB_NEW, &js->fresh);
-	set_stranger(j, j->side == HANDSHAKE_SERVER);
-	g_hash_table_insert(js->all, GUINT_TO_POINTER(j->id), j);
-	js->untrimmed++;
-	j->patience.owner = j;
-	deadlines_add(&js->deadlines, &j->deadline);
+	enter(j, JOB_NEW, &js->fresh);
 	log_debug(1, "job %u: ACCEPTed a %s handshake, timeout %u ms, %zu keys named", j->id,
 		  job_side(j), timeout_of(req), req->n_peers);
 	return j;
@@ -811,18 +819,11 @@ struct job *job_restore(struct jobs *js, const struct handover *h, int sockfd, G
 	/* Records are not believed: neither is what they say of the time. */
 	j->start = MIN(h->start, now());
 	j->deadline.at = MIN(h->deadline, now() + MAX_TIMEOUT_MS * UINT64_C(1000));
-	j->deadline.owner = j;
-	j->patience.owner = j;
-	j->link.data = j;
-	g_hash_table_insert(js->all, GUINT_TO_POINTER(j->id), j);
-	js->untrimmed++;
-	deadlines_add(&js->deadlines, &j->deadline);
-	if (sockfd >= 0)
+	enter(j, sockfd < 0 ? state_of(h->state) : JOB_NEW, queue ? queue : &js->fresh);
+	if (sockfd >= 0) {
 		accept_keep();
-	set_stranger(j, j->side == HANDSHAKE_SERVER);
-	job_move(j, sockfd < 0 ? state_of(h->state) : JOB_NEW, queue ? queue : &js->fresh);
-	if (sockfd >= 0)
 		go_on(j, h);
+	}
 	return j;
 }
 
