@@ -137,7 +137,7 @@ result() {
 		echo "ok $name ($guest)"
 		say "   $((ms / 1000)).$((ms / 100 % 10)) s at a pace of $pace %, log: $log"
 	else
-		echo "not ok $name ($guest)"
+		echo "not ok $name ($guest) # at a pace of $pace %"
 		say "   log: $log"
 		sed 's/^/    /' "$log" >&2
 		return 1
