@@ -147,6 +147,9 @@ static const struct cause_info causes[CAUSE_N] = {
 	[CAUSE_BAD_CERTIFICATE] = {"bad-certificate", EACCES, BAD_CERTIFICATE, WORKER,
 				   "the peer's certificate is not acceptable",
 				   "give the peer a new certificate"},
+	[CAUSE_BAD_SIGNATURE] = {"bad-signature", EACCES, DECRYPT_ERROR, WORKER,
+				 "the peer has not proved that it has the key of its certificate",
+				 "check that the peer's private key belongs to its certificate"},
 
 	[CAUSE_NO_CERTIFICATE] =
 		{"no-certificate", EACCES, HANDSHAKE_FAILURE, WORKER,

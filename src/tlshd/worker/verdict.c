@@ -63,6 +63,8 @@ static enum cause cause_of_error(enum handshake_side side, int err)
 		return side == HANDSHAKE_SERVER ? CAUSE_ILLEGAL_PARAMETER : CAUSE_TLS_ERROR;
 	case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
 		return CAUSE_NO_TLS13;
+	case GNUTLS_E_PK_SIG_VERIFY_FAILED: /* of a CertificateVerify: chains have their judge */
+		return CAUSE_BAD_SIGNATURE;
 	case GNUTLS_E_MEMORY_ERROR:
 		return CAUSE_NO_MEMORY;
 	default:
