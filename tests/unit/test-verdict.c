@@ -58,7 +58,7 @@ static void each_error_has_its_cause_and_its_alert(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct verdict v = verdict_of(rows[i].side, rows[i].err, -1);
+		struct verdict v = verdict_of(rows[i].side, false, rows[i].err, -1);
 
 		if (v.cause != rows[i].cause || v.alert != rows[i].alert)
 			fail_msg("%s: %s, alert %d", gnutls_strerror_name(rows[i].err),
@@ -84,16 +84,38 @@ static void a_peers_alert_has_a_cause_and_no_answer(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct verdict c = verdict_of(HANDSHAKE_CLIENT, GNUTLS_E_FATAL_ALERT_RECEIVED,
-					      rows[i].alert);
-		struct verdict s = verdict_of(HANDSHAKE_SERVER, GNUTLS_E_FATAL_ALERT_RECEIVED,
-					      rows[i].alert);
+		struct verdict c = verdict_of(HANDSHAKE_CLIENT, false,
+					      GNUTLS_E_FATAL_ALERT_RECEIVED, rows[i].alert);
+		struct verdict s = verdict_of(HANDSHAKE_SERVER, false,
+					      GNUTLS_E_FATAL_ALERT_RECEIVED, rows[i].alert);
 
 		assert_int_equal(c.cause, rows[i].client);
 		assert_int_equal(s.cause, rows[i].server);
 		assert_int_equal(c.alert, CAUSE_NO_ALERT);
 		assert_int_equal(s.alert, CAUSE_NO_ALERT);
 	}
+}
+
+/* Whoever mounts with certificates has no pre-shared key to look for. */
+static void no_alert_is_about_a_key_where_there_is_none(void **state)
+{
+	static const enum cause of_keys[] = {CAUSE_PEER_KNOWS_NO_KEY, CAUSE_PEER_HAS_OTHER_KEY,
+					     CAUSE_PEER_REFUSES_PARAMETER,
+					     CAUSE_PEER_INTERNAL_ERROR};
+
+	for (int alert = 0; alert < 256; alert++)
+		for (int side = HANDSHAKE_CLIENT; side <= HANDSHAKE_SERVER; side++) {
+			struct verdict v = verdict_of((enum handshake_side)side, true,
+						      GNUTLS_E_FATAL_ALERT_RECEIVED, alert);
+
+			for (size_t i = 0; i < sizeof(of_keys) / sizeof(of_keys[0]); i++)
+				assert_int_not_equal(v.cause, of_keys[i]);
+			assert_int_equal(v.alert, CAUSE_NO_ALERT);
+			if (alert == GNUTLS_A_DECRYPT_ERROR)
+				assert_int_equal(v.cause, CAUSE_PEER_REFUSES_CERTIFICATE);
+			if (alert == GNUTLS_A_UNKNOWN_CA)
+				assert_int_equal(v.cause, CAUSE_PEER_KNOWS_NO_ISSUER);
+		}
 }
 
 /* The NVMe host never tries again after these two: no error of GnuTLS's is about a key. */
@@ -105,7 +127,7 @@ static void no_error_of_gnutls_ends_a_host_for_good(void **state)
 
 			if (err == GNUTLS_E_FATAL_ALERT_RECEIVED)
 				continue;
-			v = verdict_of((enum handshake_side)side, err, -1);
+			v = verdict_of((enum handshake_side)side, false, err, -1);
 			assert_true(cause_is_of_worker(v.cause));
 			assert_int_not_equal(cause_info(v.cause)->status, EKEYREJECTED);
 			assert_int_not_equal(cause_info(v.cause)->status, ENOKEY);
@@ -119,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_error_has_its_cause_and_its_alert),
 		cmocka_unit_test(a_peers_alert_has_a_cause_and_no_answer),
+		cmocka_unit_test(no_alert_is_about_a_key_where_there_is_none),
 		cmocka_unit_test(no_error_of_gnutls_ends_a_host_for_good),
 	};
 

@@ -315,7 +315,7 @@ static void free_psk(struct auth *auth)
 
 struct auth *auth_psk_new(const struct auth_psk_params *params)
 {
-	static const struct auth_kind psk = {begin, prepare, agreed, judged, free_psk};
+	static const struct auth_kind psk = {begin, prepare, agreed, judged, free_psk, false};
 	struct auth_psk *a = g_new0(struct auth_psk, 1);
 
 	a->auth.kind = &psk;

@@ -310,7 +310,7 @@ void auth_x509_attach(struct x509 *x)
 struct auth *auth_x509_new(const struct auth_x509_params *params)
 {
 	static const struct x509_pair none;
-	static const struct auth_kind x509 = {begin, prepare, agreed, judged, free_x509};
+	static const struct auth_kind x509 = {begin, prepare, agreed, judged, free_x509, true};
 	struct auth_x509 *a = g_new0(struct auth_x509, 1);
 
 	a->auth.kind = &x509;

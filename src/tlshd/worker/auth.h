@@ -20,6 +20,7 @@ struct auth;
  * @judged: what was made of the peer, or of ourselves, while GnuTLS ran: with a cause that goes before
  *	GnuTLS's error, or a success that has the peer's name as its detail; NULL for nothing
  * @free: end it, secrets wiped
+ * @certified: it is by certificates
  */
 struct auth_kind {
 	int (*begin)(struct auth *auth, const struct hello_offer *offer, struct outcome *why);
@@ -27,6 +28,7 @@ struct auth_kind {
 	bool (*agreed)(const struct auth *auth, gnutls_session_t tls);
 	const struct outcome *(*judged)(const struct auth *auth);
 	void (*free)(struct auth *auth);
+	bool certified;
 };
 
 /** struct auth - how every way of authenticating begins; GnuTLS's session points to it. */

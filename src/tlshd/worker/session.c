@@ -64,7 +64,7 @@ struct session *session_new(const struct session_params *params)
 	if (params->side == HANDSHAKE_SERVER)
 		hello_init(&s->hello);
 	else
-		tickets_init(&s->tickets);
+		tickets_init(&s->tickets, params->auth->kind->certified);
 	return s;
 }
 
@@ -215,7 +215,8 @@ static int authenticate(struct session *s)
 static int fail_on_error(struct session *s, int err)
 {
 	int received = err == GNUTLS_E_FATAL_ALERT_RECEIVED ? (int)gnutls_alert_get(s->tls) : -1;
-	struct verdict v = verdict_of(s->params.side, err, received);
+	struct verdict v = verdict_of(s->params.side, s->params.auth->kind->certified, err,
+				      received);
 	/* A server has seen to that in collect(). */
 	enum cause plain = s->transport.records == 1 ? plain_cause(s->transport.header)
 						     : CAUSE_SUCCESS;

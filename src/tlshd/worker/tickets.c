@@ -18,10 +18,11 @@
 /* TLSCiphertext.length (RFC 8446, 5.2) */
 #define SEALED_MAX (RECORD_MAX + 256)
 
-void tickets_init(struct tickets *k)
+void tickets_init(struct tickets *k, bool certified)
 {
 	k->record = g_byte_array_new();
 	k->message = g_byte_array_new();
+	k->certified = certified;
 	k->count = 0;
 }
 
@@ -107,7 +108,8 @@ static int take_messages(struct tickets *k, struct outcome *why)
 	return -EAGAIN;
 }
 
-static int take_alert(const uint8_t *alert, size_t len, struct outcome *why)
+static int take_alert(const struct tickets *k, const uint8_t *alert, size_t len,
+		      struct outcome *why)
 {
 	g_autofree char *name = NULL;
 
@@ -117,7 +119,9 @@ static int take_alert(const uint8_t *alert, size_t len, struct outcome *why)
 		return refuse(why, CAUSE_PEER_CLOSED, CAUSE_NO_ALERT, "right behind the handshake");
 	name = outcome_alert_name(alert[1]);
 	outcome_set(why,
-		    verdict_of(HANDSHAKE_CLIENT, GNUTLS_E_FATAL_ALERT_RECEIVED, alert[1]).cause,
+		    verdict_of(HANDSHAKE_CLIENT, k->certified, GNUTLS_E_FATAL_ALERT_RECEIVED,
+			       alert[1])
+			    .cause,
 		    "the peer sent the alert %s", name);
 	why->alert_sent = CAUSE_NO_ALERT;
 	return -EPROTO;
@@ -153,7 +157,7 @@ static int take_record(struct tickets *k, gnutls_session_t tls, struct outcome *
 		g_byte_array_append(k->message, content, (guint)len);
 		return take_messages(k, why);
 	case RECORD_ALERT:
-		return take_alert(content, len, why);
+		return take_alert(k, content, len, why);
 	case RECORD_APPLICATION_DATA:
 		return refuse(why, CAUSE_EARLY_DATA, GNUTLS_A_UNEXPECTED_MESSAGE, NULL);
 	default:

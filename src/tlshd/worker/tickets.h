@@ -15,6 +15,7 @@
  * struct tickets - what has come.
  * @record: the one that is being received, its header too
  * @message: the handshake message that is being received
+ * @certified: the handshake was one with certificates
  * @count: whole NewSessionTicket messages (RFC 8446, 4.6.1)
  *
  * The records are opened here and not by gnutls_record_recv(), which does not tell whether it has kept
@@ -23,11 +24,12 @@
 struct tickets {
 	GByteArray *record;
 	GByteArray *message;
+	bool certified;
 	unsigned int count;
 };
 
-/** tickets_init() - none so far; to be cleared by tickets_clear(). */
-void tickets_init(struct tickets *k);
+/** tickets_init() - none so far; to be cleared by tickets_clear(). @certified: see struct tickets. */
+void tickets_init(struct tickets *k, bool certified);
 void tickets_clear(struct tickets *k);
 
 /**

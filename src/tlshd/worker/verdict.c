@@ -36,6 +36,21 @@ static enum cause cause_of_alert(enum handshake_side side, int received)
 	}
 }
 
+/* Alerts that are about a key where there is one. */
+static enum cause cause_of_certified_alert(enum handshake_side side, int received)
+{
+	switch (received) {
+	case GNUTLS_A_DECRYPT_ERROR: /* our signature */
+		return CAUSE_PEER_REFUSES_CERTIFICATE;
+	case GNUTLS_A_UNKNOWN_PSK_IDENTITY:
+	case GNUTLS_A_ILLEGAL_PARAMETER:
+	case GNUTLS_A_INTERNAL_ERROR:
+		return CAUSE_PEER_ALERT;
+	default:
+		return cause_of_alert(side, received);
+	}
+}
+
 static enum cause cause_of_error(enum handshake_side side, int err)
 {
 	switch (err) {
@@ -72,13 +87,14 @@ static enum cause cause_of_error(enum handshake_side side, int err)
 	}
 }
 
-struct verdict verdict_of(enum handshake_side side, int err, int received)
+struct verdict verdict_of(enum handshake_side side, bool certified, int err, int received)
 {
 	struct verdict v = {CAUSE_TLS_ERROR, CAUSE_NO_ALERT};
 	int level;
 
 	if (err == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-		v.cause = cause_of_alert(side, received);
+		v.cause = certified ? cause_of_certified_alert(side, received)
+				    : cause_of_alert(side, received);
 		return v;
 	}
 	v.cause = cause_of_error(side, err);

@@ -14,10 +14,11 @@ struct verdict {
 /**
  * verdict_of() - why has a handshake failed?
  * @side: ours
+ * @certified: it was to be a handshake with certificates: no alert is about a pre-shared key
  * @err: GnuTLS's error, below 0
  * @received: the alert of the peer, where @err is GNUTLS_E_FATAL_ALERT_RECEIVED
  *
  * The transport's own ends (CAUSE_PEER_CLOSED and the like) come before it: GnuTLS knows less of
  * those. Where the cause names no alert GnuTLS chooses it.
  */
-struct verdict verdict_of(enum handshake_side side, int err, int received);
+struct verdict verdict_of(enum handshake_side side, bool certified, int err, int received);
