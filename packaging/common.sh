@@ -29,35 +29,51 @@ tools_dir() { echo "$(guest_dir "$1")/packaging-$(tools_hash)"; }
 
 prepare_tools() {
 	build_guest "$1"
-	[[ -e $(tools_dir "$1")/complete ]] || locked "$1-packaging" prepare_tools_locked "$1"
+	prepare "$1" "$(tools_dir "$1")" install_tools "$(guest_dir "$1")/root"
 }
 
-prepare_tools_locked() {
-	local guest=$1 dir start=$SECONDS
-	dir=$(tools_dir "$guest")
+# prepare_layer GUEST DIR FUNCTION: what the function installs in a root with the tools is kept in DIR, and is in
+# the clean roots of a script that sets LAYER to DIR/upper.
+prepare_layer() {
+	prepare_tools "$1"
+	prepare "$@" "$(tools_dir "$1")/upper:$(guest_dir "$1")/root"
+}
+
+# prepare GUEST DIR FUNCTION LOWER: what the function installs over these lower directories is kept in DIR.
+prepare() { [[ -e $2/complete ]] || locked "$1-packaging" prepare_locked "$@"; }
+
+prepare_locked() {
+	local guest=$1 dir=$2 start=$SECONDS
 	[[ ! -e $dir/complete ]] || return 0
-	say "installing what builds packages for $guest (log: $dir.log)"
+	say "installing ${dir##*/} for $guest (log: $dir.log)"
 	rm -rf --one-file-system "$dir"
 	mkdir -p "$dir/upper" "$dir/work" "$dir/root"
 	apt_proxy
-	unshare --mount --pid --fork --kill-child bash -euo pipefail -c '
-		. "$PACKAGING/common.sh"
-		install_tools "$@"' packaging "$guest" "$dir" >"$dir.log" 2>&1 ||
-		{ tail -20 "$dir.log" >&2; die "installing what builds packages for $guest failed; log: $dir.log"; }
+	unshare --mount --pid --fork --kill-child bash -euo pipefail -c "
+		. '$PACKAGING/common.sh'; $(declare -f)"'
+		fill "$@"' packaging "$@" >"$dir.log" 2>&1 ||
+		{ tail -20 "$dir.log" >&2; die "installing ${dir##*/} for $guest failed; log: $dir.log"; }
 	touch "$dir/complete"
-	say "what builds packages for $guest is installed, $((SECONDS - start)) s"
+	say "${dir##*/} for $guest is installed, $((SECONDS - start)) s"
 }
 
 # Runs alone in its own mount and process namespaces.
-install_tools() {
-	local guest=$1 dir=$2 root=$2/root
-	mount -t overlay overlay -o "lowerdir=$(guest_dir "$guest")/root,upperdir=$dir/upper,workdir=$dir/work" "$root"
+fill() {
+	local guest=$1 dir=$2 function=$3 lower=$4
+	root=$dir/root
+	mount -t overlay overlay -o "lowerdir=$lower,upperdir=$dir/upper,workdir=$dir/work" "$root"
 	mount -t proc proc "$root/proc"
 	mount --bind "$CACHE/debs/$guest" "$root/var/cache/apt/archives"
+	in_root apt-get -q update
+	"$function"
+	umount "$root/var/cache/apt/archives" "$root/proc"
+}
+
+# The build's tools: in a layer of their own, which is beside the guest's root and gone when that goes.
+install_tools() {
 	rm -f "$root/etc/dpkg/dpkg.cfg.d/small"
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod +x "$root/usr/sbin/policy-rc.d"
-	in_root apt-get -q update
 	# What the guests have for their own builds goes, so that debian/control has to ask for it.
 	# shellcheck disable=SC2046
 	in_root apt-get -q purge -y meson ninja-build pkg-config pkgconf \
@@ -72,42 +88,6 @@ install_tools() {
 	in_root apt-get -q download ktls-utils
 	mkdir -p "$root/opt/debs"
 	mv "$root"/ktls-utils_*.deb "$root/opt/debs/"
-	umount "$root/var/cache/apt/archives" "$root/proc"
-}
-
-# prepare_layer GUEST DIR FUNCTION: what the function installs in a root with the tools is kept in DIR, and is in
-# the clean roots of a script that sets LAYER to DIR/upper.
-prepare_layer() {
-	prepare_tools "$1"
-	[[ -e $2/complete ]] || locked "$1-packaging" prepare_layer_locked "$@"
-}
-
-prepare_layer_locked() {
-	local guest=$1 dir=$2 function=$3 start=$SECONDS
-	[[ ! -e $dir/complete ]] || return 0
-	say "installing ${dir##*/} for $guest (log: $dir.log)"
-	rm -rf --one-file-system "$dir"
-	mkdir -p "$dir/upper" "$dir/work" "$dir/root"
-	apt_proxy
-	unshare --mount --pid --fork --kill-child bash -euo pipefail -c "
-		. '$PACKAGING/common.sh'; $(declare -f)"'
-		fill_layer "$@"' packaging "$guest" "$dir" "$function" >"$dir.log" 2>&1 ||
-		{ tail -20 "$dir.log" >&2; die "installing ${dir##*/} for $guest failed; log: $dir.log"; }
-	touch "$dir/complete"
-	say "${dir##*/} for $guest is installed, $((SECONDS - start)) s"
-}
-
-# Runs alone in its own mount and process namespaces.
-fill_layer() {
-	local guest=$1 dir=$2
-	root=$dir/root
-	mount -t overlay overlay \
-		-o "lowerdir=$(tools_dir "$guest")/upper:$(guest_dir "$guest")/root,upperdir=$dir/upper,workdir=$dir/work" "$root"
-	mount -t proc proc "$root/proc"
-	mount --bind "$CACHE/debs/$guest" "$root/var/cache/apt/archives"
-	in_root apt-get -q update
-	"$3"
-	umount "$root/var/cache/apt/archives" "$root/proc"
 }
 
 # in_clean_root GUEST COMMAND ARG...: runs a function of these scripts with the guest's root, tools and all,
