@@ -353,12 +353,17 @@ def a_certificate_that_is_replaced_is_shown_to_the_next_peer():
 
 class Slow:
     """A daemon with a server's certificate in a folder of its own, and a signer that is slow while we say so."""
+    def __init__(self, slow=False):
+        self.begins_slow = slow
+
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory()
         os.chmod(self.directory.name, 0o755)
         self.flag = self.directory.name + "/slow"
         self.holds("server")
         self.revokes("clean")
+        if self.begins_slow:
+            self.slow()
         text = "".join("x509.%s=%s/server%s\n" % (key, self.directory.name, suffix) for key, suffix in [
             ("certificate", ".pem"), ("private_key", ".key"), ("crl", ".crl")])
         self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, "[debug]\nloglevel=2\n[authenticate.server]\nx509.truststore=%s/ca.pem\n%s" % (certs, text),
@@ -392,6 +397,21 @@ class Slow:
         request.outcome()
         shown = re.search("subject=CN ?= ?([a-z]+)", peer.communicate(timeout=kernel.PATIENCE)[0])
         return request, shown and shown[1]
+
+def workers_are_born_once_with_what_is_loaded_first():
+    with Slow() as s:
+        wanted = int(re.search(r"with (\d+) workers", s.daemon.lines("ready, with")[0])[1])
+        for births in wanted, 2 * wanted:
+            s.daemon.wait(lambda: len(s.daemon.lines(r"worker \d+ started")) >= births, "there are no %d births" % births)
+            s.daemon.wait_for_workers(wanted)
+            same("certificate", "server", s.connect()[1])
+            same("births", births, len(s.daemon.lines(r"worker \d+ started")))
+            s.daemon.signal(signal.SIGHUP) # the files are loaded again, whether they have changed or not
+
+def a_token_that_is_slow_at_the_start_holds_up_no_pre_shared_key():
+    with Slow(slow=True) as s: # it says that it is ready, or this would not be reached
+        s.fast()
+        same("certificate", "server", s.connect()[1])
 
 def a_certificate_that_takes_long_to_load_stalls_nobody():
     with Slow() as s:
@@ -577,6 +597,8 @@ sys.exit(run_cases([marked(case) for case in [
     a_server_without_tls_1_3_is_refused,
     a_downgrade_on_the_way_is_refused,
     a_certificate_that_is_replaced_is_shown_to_the_next_peer,
+    workers_are_born_once_with_what_is_loaded_first,
+    a_token_that_is_slow_at_the_start_holds_up_no_pre_shared_key,
     a_certificate_that_takes_long_to_load_stalls_nobody,
     a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning,
     who_is_revoked_gets_in_by_no_slow_signer,

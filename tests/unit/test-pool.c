@@ -423,6 +423,35 @@ static void first_word_must_be_a_workers(void **state)
 	run_until_born(3);
 }
 
+static void long_load(struct pool_limits *limits)
+{
+	limits->credentials = 600 * G_USEC_PER_SEC;
+}
+
+static void no_worker_is_born_before_the_credentials_that_are_loaded(void **state)
+{
+	pool_await(pool);
+	settle();
+	assert_int_equal(n_born, 0);
+	pool_use(pool, NULL);
+	settle();
+	assert_int_equal(n_born, 2);
+}
+
+static void short_load(struct pool_limits *limits)
+{
+	limits->credentials = 20000;
+}
+
+static void credentials_that_take_long_hold_up_nobody(void **state)
+{
+	pool_await(pool);
+	settle();
+	run_until_born(2);
+	pool_use(pool, NULL); /* at last: those who know of them take over */
+	run_until_born(4);
+}
+
 static void birth_that_fails_is_asked_for_again(void **state)
 {
 	struct job *j;
@@ -1249,6 +1278,8 @@ int main(void)
 		TEST(first_message_has_version_role_and_settings),
 		TEST(worker_of_another_build_means_an_upgrade),
 		TEST(first_word_must_be_a_workers),
+		TEST_WITH(no_worker_is_born_before_the_credentials_that_are_loaded, long_load),
+		TEST_WITH(credentials_that_take_long_hold_up_nobody, short_load),
 		TEST(birth_that_fails_is_asked_for_again),
 		TEST_WITH(birth_that_does_not_come_is_asked_for_again, short_birth),
 		TEST(worker_that_dies_is_replaced),

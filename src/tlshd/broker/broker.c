@@ -108,10 +108,20 @@ static void on_entered(void *ctx, struct credentials_set *set)
 	credentials_enter(b->credentials, set);
 }
 
+/* Workers are born with what is loaded first, and not a second time for it. */
+static void use_settings(struct broker *b, const config *settings)
+{
+	pool_configure(b->pool, settings);
+	if (config_has_credentials(settings))
+		pool_await(b->pool);
+	credentials_configure(b->credentials, settings);
+}
+
 static void on_settled(void *ctx)
 {
 	struct broker *b = ctx;
 
+	pool_go_on(b->pool); /* where what was loaded is not used */
 	intake_release(b->intake);
 }
 
@@ -266,8 +276,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	apply_log_level(fresh);
 	keys_configure(b->keys, fresh->keyrings);
 	tls_module_need(-1);
-	pool_configure(b->pool, fresh);
-	credentials_configure(b->credentials, fresh);
+	use_settings(b, fresh);
 	config_free(b->settings);
 	b->settings = fresh;
 	recorder_configured(b->recorder, b->settings->path);
@@ -515,8 +524,7 @@ static int start(struct broker *b)
 		if (r < 0)
 			return fatal("a second thread for the kernel's queue", r);
 	}
-	pool_configure(b->pool, b->settings);
-	credentials_configure(b->credentials, b->settings);
+	use_settings(b, b->settings);
 	if (b->heritage)
 		r = heritage_take(b->heritage, b->event, b->kernel, b->jobs, b->pool);
 	return r < 0 ? fatal("what is to be kept over a restart", r) : 0;

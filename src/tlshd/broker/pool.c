@@ -44,6 +44,7 @@ const struct pool_limits pool_limits = {
 	.birth = 20 * G_USEC_PER_SEC,
 	.patience = 5 * G_USEC_PER_SEC,
 	.dismissed = 1 * G_USEC_PER_SEC,
+	.credentials = 2 * G_USEC_PER_SEC,
 	.respawn = 1 * G_USEC_PER_SEC,
 	.life = 3600 * UINT64_C(1000000),
 	.life_jobs = 8192,
@@ -115,6 +116,7 @@ struct pool {
 	struct deadlines pauses;
 	sd_event_source *respawn;
 	uint64_t respawn_at; /* usec, monotonic: no birth before */
+	bool awaits; /* it is the time of pool_await() */
 	uint64_t worst_at; /* when one was replaced last for its failures */
 	unsigned int lost; /* workers */
 	bool stopping;
@@ -225,12 +227,18 @@ static void note_progress(struct pool_worker *w)
 	set_mute(w, g_hash_table_size(w->late) > 0);
 }
 
+static void put_births_off(struct pool *p, uint64_t usec)
+{
+	p->respawn_at = now() + usec;
+	sd_event_source_set_time(p->respawn, p->respawn_at);
+	sd_event_source_set_enabled(p->respawn, SD_EVENT_ONESHOT);
+}
+
 /* A worker that dies at birth, or cannot be born, would have us start one without end. */
 static void spawn_later(struct pool *p)
 {
-	p->respawn_at = now() + p->params.limits.respawn;
-	sd_event_source_set_time(p->respawn, p->respawn_at);
-	sd_event_source_set_enabled(p->respawn, SD_EVENT_ONESHOT);
+	p->awaits = false;
+	put_births_off(p, p->params.limits.respawn);
 }
 
 /* The loop goes on to pool_work(), which looks at the time. */
@@ -1242,8 +1250,24 @@ void pool_configure(struct pool *p, const config *settings)
 		retire(worker_at(p, i));
 }
 
+void pool_await(struct pool *p)
+{
+	if (now() < p->respawn_at) /* which is a reason of its own */
+		return;
+	p->awaits = true;
+	put_births_off(p, p->params.limits.credentials);
+}
+
+void pool_go_on(struct pool *p)
+{
+	if (p->awaits)
+		p->respawn_at = 0;
+	p->awaits = false;
+}
+
 void pool_use(struct pool *p, struct credentials_set *credentials)
 {
+	pool_go_on(p);
 	credentials_set_unref(p->credentials);
 	p->credentials = credentials_set_ref(credentials);
 	begin_generation(p);

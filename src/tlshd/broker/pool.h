@@ -18,6 +18,7 @@
  * @birth: until BORN; then another one is asked for
  * @patience: without progress, after it was late with a job; then it is lost
  * @dismissed: to end by itself, once its socket is closed; then it is killed
+ * @credentials: that births are put off for those that are being loaded
  * @respawn: between a birth that failed, or a worker that died young, and the next
  * @life: until it is replaced, if it had a job
  * @life_jobs: until it is replaced, give or take a quarter
@@ -28,6 +29,7 @@ struct pool_limits {
 	uint64_t birth;
 	uint64_t patience;
 	uint64_t dismissed;
+	uint64_t credentials;
 	uint64_t respawn;
 	uint64_t life;
 	unsigned int life_jobs;
@@ -74,6 +76,16 @@ void pool_free(struct pool *p);
  * them meets no worker that does not know of them.
  */
 void pool_configure(struct pool *p, const config *settings);
+
+/**
+ * pool_await() - credentials are being loaded: no worker is born before pool_use() or pool_go_on().
+ *
+ * It would be replaced at once. But PSKs need none of them, so whatever the load takes, the wait has an end.
+ */
+void pool_await(struct pool *p);
+
+/** pool_go_on() - no other credentials come. */
+void pool_go_on(struct pool *p);
 
 /**
  * pool_use() - workers are born with these credentials; takes a reference.
