@@ -347,6 +347,36 @@ static struct job *crowded_out(unsigned int most)
 	return jobs_crowded_out(jobs, jobs_waiting(jobs), &most);
 }
 
+static struct job *certified_job(enum handshake_side side, unsigned int timeout_ms, int *peer)
+{
+	struct job *j = stub_job(jobs, side, timeout_ms, peer);
+
+	j->auth = HANDSHAKE_X509;
+	job_make_ready(j);
+	return j;
+}
+
+/* Mounts of the same machine: a hundred clients come first, and nfsd waits for half as long. */
+static void job_whose_deadline_comes_first_is_run_first(void **state)
+{
+	int peer[4];
+	struct job *clients[] = {certified_job(HANDSHAKE_CLIENT, 3000, &peer[0]),
+				 certified_job(HANDSHAKE_CLIENT, 10000, &peer[1])};
+	struct job *servers[] = {certified_job(HANDSHAKE_SERVER, 5000, &peer[2]),
+				 certified_job(HANDSHAKE_SERVER, 5000, &peer[3])};
+	struct job *const order[] = {clients[0], servers[0], servers[1], clients[1]};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+		assert_int_equal(jobs_ready_count(jobs), G_N_ELEMENTS(order) - i);
+		assert_ptr_equal(jobs_ready_one(jobs), order[i]);
+		job_fail(order[i], CAUSE_NO_ROOM, NULL);
+	}
+	assert_null(jobs_ready_one(jobs));
+	assert_int_equal(jobs_ready_count(jobs), 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(peer); i++)
+		close(peer[i]);
+}
+
 static void nobody_young_is_crowded_out(void **state)
 {
 	int peer;
@@ -621,6 +651,7 @@ int main(void)
 		TEST(deadlines_that_pass_together_do_not_hold_the_loop),
 		TEST(deadlines_come_in_their_order_whatever_the_order_of_jobs),
 		TEST(silent_peer_waits_until_it_speaks),
+		TEST(job_whose_deadline_comes_first_is_run_first),
 		TEST(nobody_young_is_crowded_out),
 		TEST(who_has_most_is_crowded_out_and_of_these_the_oldest),
 		TEST(flood_of_strangers_is_summed_up),

@@ -42,7 +42,9 @@ struct jobs {
 	GHashTable *all; /* id to struct job */
 	uint32_t last_id;
 	guint untrimmed; /* jobs since the heap was last given back */
-	GQueue fresh, held, waiting, ready;
+	GQueue fresh, held, waiting;
+	/* Who was granted the same time comes in the order of the deadlines, so each needs no sorting. */
+	GQueue ready, ready_of_nfsd;
 	GQueue unslept; /* ended, and settled but for the sleep of the thread that took them */
 	sd_event_source *look; /* for those: has it slept? */
 	int first_bytes; /* epoll set of those that wait */
@@ -240,9 +242,16 @@ struct job *job_new(struct jobs *js, const struct accepted *one)
 	return j;
 }
 
+static bool is_of_nfsd(const struct job *j)
+{
+	return job_is_certified(j) && j->side == HANDSHAKE_SERVER;
+}
+
 void job_make_ready(struct job *j)
 {
-	job_move(j, JOB_READY, &j->all->ready);
+	struct jobs *js = j->all;
+
+	job_move(j, JOB_READY, is_of_nfsd(j) ? &js->ready_of_nfsd : &js->ready);
 }
 
 void job_hold(struct job *j)
@@ -647,14 +656,20 @@ unsigned int jobs_held_count(const struct jobs *js)
 	return js->held.length;
 }
 
+/* nfsd has half of the others' time: behind all clients that mount, its handshakes would come too late. */
 struct job *jobs_ready_one(const struct jobs *js)
 {
-	return g_queue_peek_head((GQueue *)&js->ready);
+	struct job *j = g_queue_peek_head((GQueue *)&js->ready);
+	struct job *of_nfsd = g_queue_peek_head((GQueue *)&js->ready_of_nfsd);
+
+	if (!j || !of_nfsd)
+		return j ? j : of_nfsd;
+	return of_nfsd->deadline.at < j->deadline.at ? of_nfsd : j;
 }
 
 unsigned int jobs_ready_count(const struct jobs *js)
 {
-	return js->ready.length;
+	return js->ready.length + js->ready_of_nfsd.length;
 }
 
 const GQueue *jobs_waiting(const struct jobs *js)
@@ -875,6 +890,7 @@ void jobs_stop_all(struct jobs *js)
 	stop_queue(&js->held);
 	stop_queue(&js->waiting);
 	stop_queue(&js->ready);
+	stop_queue(&js->ready_of_nfsd);
 }
 
 void jobs_abandon(struct jobs *js, struct upcall *kernel)

@@ -113,7 +113,10 @@ unsigned int jobs_count(const struct jobs *js);
 /** jobs_new_one() - the oldest in JOB_NEW, or NULL. */
 struct job *jobs_new_one(const struct jobs *js);
 
-/** jobs_ready_one(), jobs_ready_count() - the oldest in JOB_READY, or NULL, and how many there are. */
+/**
+ * jobs_ready_one(), jobs_ready_count() - that in JOB_READY whose deadline comes first, or NULL, and how many
+ * there are.
+ */
 struct job *jobs_ready_one(const struct jobs *js);
 unsigned int jobs_ready_count(const struct jobs *js);
 
