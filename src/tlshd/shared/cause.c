@@ -31,7 +31,7 @@ enum {
 #define SAME_PSK \
 	"insert the same configured PSK on both sides, derived the same way (--compat in nvme-tls(8))"
 #define MORE_TIME \
-	"grant more time (parameter tls_handshake_timeout of nvme_tcp and nvmet_tcp) or more CPUs"
+	"grant more time (parameter tls_handshake_timeout of nvme_tcp and nvmet_tcp; NFS has none), more CPUs, or a larger share of them (Nice= of tlshd-worker@.service)"
 #define NEWER_PEER "update the peer's TLS library, or change its settings"
 #define PEERS_LOG "check the peer's log"
 #define OUR_LOG "the log says what happened to the worker"
