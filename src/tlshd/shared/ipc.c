@@ -13,6 +13,8 @@
 
 #include "netlink/upcall.h"
 
+G_STATIC_ASSERT(CAUSE_N == IPC_CAUSES); /* if not, IPC_VERSION has to change too */
+
 /* Linux 6.5; not in the headers of every system that we are built on. */
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76

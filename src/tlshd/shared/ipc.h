@@ -57,10 +57,13 @@ enum ipc_type {
 #define IPC_HASH_MAX 48
 
 /*
- * Changes with any message that passes between a broker and a worker that has been born. A broker may
+ * Changes with any message that passes between a broker and a worker that has been born, and with the
+ * numbers of causes, which are in such messages and in what a broker leaves to the next one. A broker may
  * take over the workers of the one before it, of another build, as long as this is the same.
  */
 #define IPC_VERSION 1
+/* CAUSE_N of that version: a cause that is added or removed changes the numbers of others. */
+#define IPC_CAUSES 78
 
 /** struct ipc_header - how every message begins. @job is the broker's number of the job. */
 struct ipc_header {
