@@ -2,27 +2,29 @@
 # How a guest is booted on this machine: which QEMU, which acceleration, which disks.
 # shellcheck shell=bash disable=SC2034,SC2153 # the parts of guest share their variables
 
-# Fills the array QEMU. QEMU 10 emulates these guests in half the time of 7.2 and, unlike 7.2, with
-# a thread for each CPU; where the system's is older, the one of the backports is unpacked into the
-# cache, and the system stays as it is.
+# find_qemu CPU PACKAGE: fills the array QEMU. QEMU 10 emulates these guests in half the time of 7.2 and,
+# unlike 7.2, with a thread for each CPU; where the system's is older, the one of the backports is unpacked
+# into the cache, and the system stays as it is.
 find_qemu() {
-	local dir=$CACHE/qemu
-	if [[ ${TLSHD_TEST_QEMU:-} ]]; then
+	local cpu=$1 package=$2 dir=$CACHE/qemu major
+	[[ $cpu == x86_64 ]] || dir+=-$cpu
+	if [[ ${TLSHD_TEST_QEMU:-} && $cpu == x86_64 ]]; then
 		QEMU=("$TLSHD_TEST_QEMU")
 		return
 	fi
-	QEMU=(qemu-system-x86_64)
-	(($(qemu_major) < 10)) || return 0
-	[[ -e $dir/tried ]] || locked qemu fetch_qemu "$dir"
-	if [[ -x $dir/usr/bin/qemu-system-x86_64 ]]; then
-		QEMU=("$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios")
+	QEMU=("qemu-system-$cpu")
+	major=$(qemu_major)
+	((${major:-0} < 10)) || return 0
+	[[ -e $dir/tried ]] || locked qemu fetch_qemu "$dir" "$cpu" "$package"
+	if [[ -x $dir/usr/bin/qemu-system-$cpu ]]; then
+		QEMU=("$dir/usr/bin/qemu-system-$cpu" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios")
 	fi
 }
 
-qemu_major() { "${QEMU[0]}" --version | sed -nE '1s/.*version ([0-9]+).*/\1/p'; }
+qemu_major() { { "${QEMU[0]}" --version 2>/dev/null || true; } | sed -nE '1s/.*version ([0-9]+).*/\1/p'; }
 
 fetch_qemu() {
-	local dir=$1 codename apt
+	local dir=$1 cpu=$2 package=$3 codename apt
 	[[ ! -e $dir/tried ]] || return 0
 	rm -rf "$dir" "$dir.new"
 	mkdir -p "$dir.new/apt/parts" "$dir.new/apt/lists/partial" "$dir.new/debs"
@@ -35,11 +37,11 @@ fetch_qemu() {
 	if (
 		cd "$dir.new/debs"
 		"${apt[@]}" update &&
-			"${apt[@]}" download qemu-system-x86 qemu-system-common qemu-system-data seabios &&
+			"${apt[@]}" download "$package" qemu-system-common qemu-system-data seabios &&
 			for deb in *.deb; do dpkg-deb -x "$deb" ..; done &&
-			../usr/bin/qemu-system-x86_64 --version
+			"../usr/bin/qemu-system-$cpu" --version
 	) >"$CACHE/qemu.log" 2>&1; then
-		say "QEMU of $codename-backports unpacked into $dir: twice as quick as $("${QEMU[0]}" --version | head -1)"
+		say "QEMU of $codename-backports unpacked into $dir: twice as quick as an older one"
 	else
 		say "no newer QEMU from $codename-backports ($CACHE/qemu.log): the system's does it, slowly"
 		rm -rf "$dir.new/usr"
@@ -77,7 +79,7 @@ acceleration() {
 qemu_arguments() {
 	local guest=$1 kernel=$2 init=$3 kind=$4 mb=$5 job=$6 dir accel cpu=max append project
 	dir=$(guest_dir "$guest")
-	find_qemu
+	find_qemu x86_64 qemu-system-x86
 	[[ -d $dir/kernels/$kernel ]] || die "the guest $guest has no kernel '$kernel'"
 	accel=$(acceleration "$dir/kernels/$kernel/vmlinuz")
 	QEMU_HOW="$(basename "${QEMU[0]}") $(qemu_major), $accel"
