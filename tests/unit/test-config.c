@@ -53,6 +53,7 @@ static void empty_file_gives_the_defaults(void **state)
 		assert_non_null(c);
 		assert_int_equal(c->loglevel, 0);
 		assert_int_equal(c->workers, 0);
+		assert_true(c->lock_memory);
 		assert_false(c->sha384_compat);
 		assert_null(c->keyrings[0]);
 		assert_string_equal(lines->str, "");
@@ -65,7 +66,7 @@ static void every_key_is_read(void **state)
 	g_autoptr(config)
 		c = parse("[debug]\nloglevel=9\ntls = 3\nnl=1 \n"
 			  "[authenticate]\nkeyrings= a ; .b;;0x1f;\npsk.sha384_compat=true\n"
-			  "[tlshd]\nworkers=2\n",
+			  "[tlshd]\nworkers=2\nlock_memory=false\n",
 			  &error);
 
 	assert_non_null(c);
@@ -74,6 +75,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c->nl_debug, 1);
 	assert_true(c->sha384_compat);
 	assert_int_equal(c->workers, 2);
+	assert_false(c->lock_memory);
 	assert_string_equal(c->keyrings[0], "a");
 	assert_string_equal(c->keyrings[1], ".b");
 	assert_string_equal(c->keyrings[2], "0x1f");

@@ -38,6 +38,10 @@ static int small_buffer; /* of the broker's end, 0 for the usual */
 static bool socket_is_tls;
 static const char *upgraded_to;
 
+void birth_prepare(const struct birth_plan *plan)
+{
+}
+
 int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first,
 		const struct birth_credential *credentials, size_t n, struct birth *out)
 {

@@ -674,6 +674,8 @@ static void on_arm64_the_lists_are_the_same(void **state)
 				      216 /* mremap */,
 				      215 /* munmap */,
 				      233 /* madvise */,
+				      229 /* munlock */,
+				      284 /* mlock2 */,
 				      98 /* futex */,
 				      134 /* rt_sigaction */,
 				      139 /* rt_sigreturn */,

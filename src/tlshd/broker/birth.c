@@ -68,19 +68,26 @@ static int ask_systemd(uint32_t role, int ours, int theirs)
 }
 
 /* They wait in the socket for who reads them. */
-static int send_first(int sock, const struct ipc_birth *first,
+static int send_first(int sock, const struct birth_plan *plan, const struct ipc_birth *first,
 		      const struct birth_credential *credentials, size_t n)
 {
 	union ipc_message m = {.birth = *first};
 	int r;
 
 	m.birth.credentials = (uint32_t)n;
+	m.birth.lock_memory = plan->lock_memory;
 	r = ipc_send(sock, &m, -1, false);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		m.credential = credentials[i].message;
 		r = ipc_send(sock, &m, credentials[i].fd, false);
 	}
 	return r;
+}
+
+void birth_prepare(const struct birth_plan *plan)
+{
+	if (plan->fork)
+		worker_prepare();
 }
 
 int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first,
@@ -95,7 +102,7 @@ int birth_begin(const struct birth_plan *plan, const struct ipc_birth *first,
 	}
 	out->pid = 0;
 	out->pidfd = -1;
-	r = send_first(out->sock, first, credentials, n);
+	r = send_first(out->sock, plan, first, credentials, n);
 	if (r < 0)
 		log_error("the first messages of a %s cannot be sent: %s", name_of(first->role),
 			  g_strerror(-r));

@@ -13,11 +13,13 @@
  *	process's user, systemd starts them
  * @uid, @gid: of workers
  * @signer_uid, @signer_gid: of the signer
+ * @lock_memory: they stay in memory
  */
 struct birth_plan {
 	bool fork;
 	uid_t uid, signer_uid;
 	gid_t gid, signer_gid;
+	bool lock_memory;
 };
 
 /** struct birth_credential - one that goes with the first message. @fd: borrowed, -1 for none. */
@@ -39,8 +41,16 @@ struct birth {
 };
 
 /**
+ * birth_prepare() - read what those need that are forked from now on, and may not be there any more then.
+ *
+ * To be called at the start and in each reload.
+ */
+void birth_prepare(const struct birth_plan *plan);
+
+/**
  * birth_begin() - have a process born.
- * @first: its first message, which says what it is to be; its number of credentials is set by this
+ * @first: its first message, which says what it is to be; what @plan says, and the number of its credentials,
+ *	are set by this
  * @credentials, @n: that follow it
  * @out: set on success
  *

@@ -25,6 +25,7 @@
 #include "tlshd/broker/store.h"
 #include "tlshd/broker/priority.h"
 #include "tlshd/broker/tls-module.h"
+#include "tlshd/shared/memory.h"
 #include "tlshd/shared/sandbox.h"
 
 static const struct log_field no_fields[] = {{0}};
@@ -449,6 +450,17 @@ static int open_loop(struct broker *b)
 	return r < 0 ? fatal("event loop", r) : 0;
 }
 
+/* Return: are the processes that we start to lock theirs? Where we may not, they need not try. */
+static bool lock_memory(const struct broker *b)
+{
+	int r = b->settings->lock_memory ? memory_lock() : 0;
+
+	if (r < 0)
+		log_warning("memory cannot be locked (%s), so tlshd may not outlive the loss of a disk that it is on; set LimitMEMLOCK=infinity, or lock_memory=false in tlshd.conf",
+			    g_strerror(-r));
+	return b->settings->lock_memory && r == 0;
+}
+
 static int open_rooms(struct broker *b)
 {
 	const struct broker_options *o = b->options;
@@ -458,6 +470,7 @@ static int open_rooms(struct broker *b)
 		.gid = o->worker_gid,
 		.signer_uid = o->signer_uid,
 		.signer_gid = o->signer_gid,
+		.lock_memory = lock_memory(b),
 	};
 	const struct credentials_params credentials = {
 		.event = b->event,

@@ -3,7 +3,6 @@
 #include "tlshd/broker/job.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,6 +16,7 @@
 #include "tlshd/broker/message-id.h"
 #include "tlshd/broker/stats.h"
 #include "tlshd/broker/tally.h"
+#include "tlshd/shared/memory.h"
 
 /* What a consumer grants that does not say: NVMe and the NFS client 10 s, nfsd 5 s. */
 #define DEFAULT_TIMEOUT_MS 10000
@@ -505,7 +505,7 @@ static void forget(struct job *j)
 	g_free(j->peername);
 	g_free(j);
 	if (!jobs_count(js) && js->untrimmed >= TRIM_FROM) {
-		malloc_trim(0);
+		memory_trim();
 		js->untrimmed = 0;
 	}
 }

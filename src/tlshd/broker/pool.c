@@ -36,6 +36,8 @@
 /* Lines that a worker may log at once; more where debugging is asked for. */
 #define LOG_BURST 200
 #define DEBUG_FACTOR 100
+/* systemd may not be able to replace a lost worker as long as the disk is gone that we are on. */
+#define DEFAULT_WORKERS_MIN 2
 #define DEFAULT_WORKERS_MAX 4
 /* As many as can be configured, and twice that in a reload. */
 #define WORKERS_MAX 128
@@ -1222,7 +1224,7 @@ static unsigned int wanted(const config *c)
 {
 	if (c->workers)
 		return (unsigned int)c->workers;
-	return CLAMP(g_get_num_processors(), 1, DEFAULT_WORKERS_MAX);
+	return CLAMP(g_get_num_processors(), DEFAULT_WORKERS_MIN, DEFAULT_WORKERS_MAX);
 }
 
 /* Do sessions go otherwise with @b than with @a? */
@@ -1245,6 +1247,7 @@ void pool_configure(struct pool *p, const config *settings)
 	};
 	g_strlcpy(p->first.version, version_of_build(), sizeof(p->first.version));
 	p->wanted = wanted(settings);
+	birth_prepare(&p->params.plan);
 	begin_generation(p);
 	for (guint i = p->workers->len; is_other_birth(&before, &p->first) && i-- > 0;)
 		retire(worker_at(p, i));

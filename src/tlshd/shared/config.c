@@ -63,6 +63,7 @@ static const struct key keys[] = {
 	{"authenticate.server", "x509.pq.private_key", parse_path,
 	 offsetof(config, x509[SERVER][CREDENTIAL_PQ_KEY])},
 	{"tlshd", "workers", parse_number, offsetof(config, workers), WORKERS_MAX},
+	{"tlshd", "lock_memory", parse_boolean, offsetof(config, lock_memory)},
 };
 
 static void *place_of(config *c, const struct key *key)
@@ -236,6 +237,7 @@ static config *defaults(const char *path)
 
 	c->path = g_strdup(path);
 	c->keyrings = g_new0(char *, 1);
+	c->lock_memory = true;
 	return c;
 }
 

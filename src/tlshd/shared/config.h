@@ -16,7 +16,8 @@
  * @nl_debug: [debug] nl, 0 to 9: above 0, log every netlink message
  * @keyrings: [authenticate] keyrings, names and serials, NULL-terminated
  * @sha384_compat: [authenticate] psk.sha384_compat
- * @workers: [tlshd] workers, 0 for one per CPU, at most 4
+ * @workers: [tlshd] workers, 0 for one per CPU, at least 2 and at most 4
+ * @lock_memory: [tlshd] lock_memory, true by default
  * @x509: [authenticate.client] and [authenticate.server] x509.*, by credential_owner() and enum
  *	credential_kind: a path or a PKCS#11 URL; NULL where the file is silent
  */
@@ -30,6 +31,7 @@ typedef struct config {
 	bool sha384_compat;
 	int workers;
 	char *x509[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
+	bool lock_memory;
 } config;
 
 /**

@@ -166,7 +166,8 @@ static const char *check_fields(const union ipc_message *m)
 		if (m->birth.role != IPC_ROLE_WORKER && m->birth.role != IPC_ROLE_SIGNER)
 			return "a role that does not exist";
 		return m->birth.loglevel > 9 || m->birth.tls_debug > 9 ||
-				       m->birth.sha384_compat > 1 || m->birth.stay > 1
+				       m->birth.sha384_compat > 1 || m->birth.stay > 1 ||
+				       m->birth.lock_memory > 1
 			       ? "a setting that does not exist"
 			       : NULL;
 	case IPC_BORN:

@@ -148,6 +148,7 @@ struct ipc_birth {
 	uint32_t loglevel;
 	uint32_t tls_debug;
 	uint32_t sha384_compat;
+	uint32_t lock_memory;
 	uint32_t credentials;
 	uint32_t stay;
 };

@@ -11,6 +11,7 @@
 #include <gnutls/gnutls.h>
 
 #include "common/log.h"
+#include "tlshd/shared/memory.h"
 
 /* GnuTLS prints keys from level 9 on. */
 #define GNUTLS_LOG_MAX 8
@@ -121,6 +122,15 @@ int newborn_credential(int sock, struct ipc_credential *credential, int *fd)
 	if (r == 0)
 		*credential = m.credential;
 	return r;
+}
+
+void newborn_lock_memory(const struct ipc_birth *birth)
+{
+	int r = birth->lock_memory ? memory_lock() : 0;
+
+	if (r < 0)
+		log_warning("its memory cannot be locked (%s), so the daemon may not outlive the loss of a disk that it is on; see lock_memory in tlshd.conf(5)",
+			    g_strerror(-r));
 }
 
 void newborn_say_born(int sock)

@@ -27,6 +27,9 @@ int newborn_meet(int sock, struct ipc_birth *birth);
  */
 int newborn_credential(int sock, struct ipc_credential *credential, int *fd);
 
+/** newborn_lock_memory() - keep this process in memory, if BIRTH says so; a failure is logged, no more. */
+void newborn_lock_memory(const struct ipc_birth *birth);
+
 /** newborn_say_born() - tell the broker that this process is what it was to be. */
 void newborn_say_born(int sock);
 

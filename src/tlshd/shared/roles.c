@@ -200,6 +200,9 @@ static const struct role_call loop_may[] = {
 
 /* All that a worker does once it has its first job. What is neither here nor above is denied. */
 static const struct role_call worker_may[] = {
+	/* giving the heap back, which is locked */
+	{"munlock"},
+	{"mlock2"},
 	/* the peer and the broker */
 	{"recvfrom"},
 	{"recvmsg"},

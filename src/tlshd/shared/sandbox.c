@@ -15,9 +15,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <glib.h>
+#include <systemd/sd-id128.h>
 #include <linux/capability.h>
 
 #include "common/keyring.h"
@@ -35,6 +37,11 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
+
+bool sandbox_is_sanitized(void)
+{
+	return SANITIZED;
+}
 
 static int failed(const char *what)
 {
@@ -445,10 +452,27 @@ int sandbox_become(const struct role *role, int sock, uid_t uid, gid_t gid)
 	return r < 0 ? r : close_standard(); /* last, for what fails before is said there */
 }
 
+/* Once, and not again in a child: its files may be on a disk that is gone since. */
+void sandbox_prepare(void)
+{
+	static const char *volatile first_words; /* or it is left out */
+	sd_id128_t boot;
+
+	if (first_words)
+		return;
+	/* GLib and libc read tables of character sets for the first errno they put into words. */
+	first_words = g_strerror(EPERM);
+	/* libc reads the time zone's file before it puts the first time into words. */
+	tzset();
+	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
+	sd_id128_get_boot(&boot);
+}
+
 int sandbox_enter(const struct role *role)
 {
-	static const char *volatile first_words __attribute__((unused)); /* or it is left out */
 	int r = reduce_capabilities(role);
+
+	sandbox_prepare();
 
 	if (r == 0)
 		r = end_dumps();
@@ -460,8 +484,6 @@ int sandbox_enter(const struct role *role)
 		log_debug(1, "sandbox: built with a sanitizer, which needs files and system calls");
 		return 0;
 	}
-	/* GLib and libc read tables of character sets for the first errno they put into words. */
-	first_words = g_strerror(EPERM);
 	r = role->files ? 0 : landlock();
 	return r < 0 ? r : load(sandbox_filter(role, seccomp_arch_native()));
 }

@@ -42,6 +42,15 @@ int sandbox_become(const struct role *role, int sock, uid_t uid, gid_t gid);
  */
 int sandbox_enter(const struct role *role);
 
+/**
+ * sandbox_prepare() - have libraries read now what they read at their first use, for no file can be opened in
+ * the sandbox, and none read from a disk that is gone. sandbox_enter() does that too.
+ */
+void sandbox_prepare(void);
+
+/** sandbox_is_sanitized() - is this a build with a sanitizer, which takes much more than the daemon does? */
+bool sandbox_is_sanitized(void);
+
 /** sandbox_may_change_user() - have we CAP_SETUID? Under systemd the broker has not. */
 bool sandbox_may_change_user(void);
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
-#include <systemd/sd-id128.h>
 
 #include "common/log.h"
 #include "tlshd/shared/deadlines.h"
@@ -351,15 +350,12 @@ static void forget_keys(struct signer *s)
 
 static int open_loop(struct signer *s)
 {
-	sd_id128_t boot;
 	int r = sd_event_new(&s->event);
 
 	if (r >= 0)
 		r = sd_event_add_io(s->event, NULL, s->sock, EPOLLIN, on_broker, s);
 	if (r >= 0)
 		r = deadlines_init(&s->deadlines, s->event, on_grant_over);
-	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
-	sd_id128_get_boot(&boot);
 	if (r < 0)
 		log_error("a signer cannot make its event loop: %s", g_strerror(-r));
 	return r;
@@ -381,6 +377,7 @@ static void run(int sock)
 		return;
 	}
 	s.grants = g_hash_table_new_full(NULL, NULL, NULL, free_grant);
+	newborn_lock_memory(&birth);
 	if (open_loop(&s) < 0 ||
 	    sandbox_enter(s.tokens ? &role_signer_of_tokens : &role_signer) < 0)
 		return;

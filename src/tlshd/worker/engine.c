@@ -6,13 +6,32 @@
 
 #include "tlshd/worker/auth-x509.h"
 
+/* Read before the fork; no hash is there if it was not. */
+static struct policy prepared;
+
+static bool is_prepared(void)
+{
+	return prepared.hash[PSK_HASH_NONE];
+}
+
+void engine_prepare(void)
+{
+	g_autofree char *why = NULL;
+
+	policy_clear(&prepared);
+	policy_init(&prepared, &why);
+}
+
 int engine_init(struct engine *e, bool sha384_compat, char **why)
 {
-	int r;
+	int r = 0;
 
 	memset(e, 0, sizeof(*e));
 	e->x509.desk = -1;
-	r = policy_init(&e->policy, why);
+	if (is_prepared())
+		e->policy = prepared;
+	else
+		r = policy_init(&e->policy, why);
 	if (r < 0)
 		return r;
 	r = auth_psk_shared_init(&e->psk, &e->policy, sha384_compat);
@@ -29,7 +48,8 @@ int engine_init(struct engine *e, bool sha384_compat, char **why)
 
 void engine_clear(struct engine *e)
 {
-	policy_clear(&e->policy);
+	if (!is_prepared())
+		policy_clear(&e->policy);
 	auth_psk_shared_clear(&e->psk);
 	x509_clear(&e->x509);
 }

@@ -16,6 +16,14 @@ struct engine {
 };
 
 /**
+ * engine_prepare() - read the system's policy for the processes that are forked from this one from now on.
+ *
+ * Their engine_init() then reads no file, which may be on a disk that is gone. If it cannot be read, they find
+ * that out for themselves.
+ */
+void engine_prepare(void);
+
+/**
  * engine_init() - build priorities and credentials.
  * @why: on failure a sentence, to be freed by g_free()
  *

@@ -3,20 +3,18 @@
 #include "tlshd/worker/worker.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
-#include <systemd/sd-id128.h>
 
 #include "common/log.h"
 #include "tlshd/shared/deadlines.h"
 #include "tlshd/shared/ipc.h"
+#include "tlshd/shared/memory.h"
 #include "tlshd/shared/newborn.h"
 #include "tlshd/worker/ktls.h"
 #include "tlshd/shared/sandbox.h"
@@ -97,7 +95,7 @@ static void finish(struct held *h, const struct outcome *o)
 	report(h, &m); /* first, for the kernel's consumer waits */
 	g_hash_table_remove(w->jobs, GUINT_TO_POINTER(m.header.job));
 	if (!g_hash_table_size(w->jobs) && w->untrimmed >= TRIM_FROM) {
-		malloc_trim(0);
+		memory_trim();
 		w->untrimmed = 0;
 	}
 }
@@ -348,7 +346,6 @@ static void run(int sock)
 	struct worker w = {.sock = sock};
 	g_autofree char *why = NULL;
 	struct ipc_birth birth;
-	sd_id128_t boot;
 
 	if (newborn_meet(sock, &birth) < 0)
 		return;
@@ -367,10 +364,7 @@ static void run(int sock)
 		log_error("a worker cannot make its event loop: %m");
 		return;
 	}
-	/* sd-event shifts its timers by the boot's ID, read from a file with the first of them. */
-	sd_id128_get_boot(&boot);
-	/* libc reads the time zone's file before it puts the first time into words. */
-	tzset();
+	newborn_lock_memory(&birth);
 	if (sandbox_enter(&role_worker) < 0)
 		return;
 	newborn_say_born(sock);
@@ -381,6 +375,11 @@ static void run(int sock)
 	deadlines_clear(&w.deadlines);
 	sd_event_unref(w.event);
 	engine_clear(&w.engine);
+}
+
+void worker_prepare(void)
+{
+	engine_prepare();
 }
 
 noreturn void worker_main(int sock, uid_t uid, gid_t gid)

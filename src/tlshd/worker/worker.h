@@ -5,6 +5,9 @@
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
+/** worker_prepare() - read what a worker needs, for those that are forked from now on. */
+void worker_prepare(void);
+
 /**
  * worker_main() - be a worker: in a process that the broker has just forked, or systemd has started.
  * @sock: its end of the ipc pair, in which BIRTH waits; every other descriptor above stderr is closed
