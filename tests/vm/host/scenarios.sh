@@ -61,7 +61,7 @@ make_job() {
 	shift 5
 	tree=$(mktemp -d)
 	mkdir -p "$tree/opt/tests/vm"
-	cp -a "$VM"/{inside,scenarios,lib.sh,pace.sh,nfs.sh,certs.sh,openssl.sh,hello.py,starttls.py,search-memory.py,demo.sh} "$tree/opt/tests/vm/"
+	cp -a "$VM"/{inside,scenarios,lib.sh,pace.sh,nfs.sh,certs.sh,disk.sh,openssl.sh,hello.py,mkfs.py,starttls.py,search-memory.py,demo.sh} "$tree/opt/tests/vm/"
 	cp -a "$VM/../peer" "$tree/opt/tests/"
 	{
 		echo "GUEST=$guest KERNEL=$kernel INIT=$init TLSHD=$TLSHD SANITIZE=$KIND"
