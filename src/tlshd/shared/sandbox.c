@@ -473,7 +473,6 @@ int sandbox_enter(const struct role *role)
 	int r = reduce_capabilities(role);
 
 	sandbox_prepare();
-
 	if (r == 0)
 		r = end_dumps();
 	if (r == 0)
