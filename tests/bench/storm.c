@@ -533,13 +533,13 @@ static void on_event(struct storm *s, struct peer *p)
 static void check_times(struct storm *s, gint64 now)
 {
 	if (s->o.mode != HONEST) {
-		if (now - s->start >= s->o.hold_s * G_USEC_PER_SEC)
+		if (now - s->start >= (gint64)s->o.hold_s * G_USEC_PER_SEC)
 			s->stop = true;
 		return;
 	}
 	for (int i = 0; i < s->begun; i++)
 		if (s->peers[i].state != OVER &&
-		    now - s->peers[i].start >= s->o.timeout_s * G_USEC_PER_SEC)
+		    now - s->peers[i].start >= (gint64)s->o.timeout_s * G_USEC_PER_SEC)
 			failed(s, &s->peers[i],
 			       s->peers[i].state == CONNECTING	  ? "timeout_connecting"
 			       : s->peers[i].state == PROBING	  ? "timeout_probing"
