@@ -199,8 +199,7 @@ workers() {
 		index($0, "pid=" broker ",") { other[$8] = 1; next }
 		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
 		pid != 1 { at[$6] = pid }
-		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n |
-		while read -r pid; do [[ $(cat "/proc/$pid/comm" 2>/dev/null) == tlshd-signer ]] || echo "$pid"; done
+		END { for (inode in at) if (inode in other) print at[inode] }' | sort -n
 }
 
 # connections PID: of the target's, those that this process holds
@@ -225,11 +224,13 @@ gone() { [[ ! -e /proc/$1 || $(awk '/^State/ { print $2 }' "/proc/$1/status") ==
 # --- keys
 
 load_modules() {
-	modprobe -a nvme-tcp nvmet-tcp
-	mountpoint -q $CONFIGFS || mount -t configfs configfs $CONFIGFS
+	load_nvme
+	[[ -d $NVMET ]] || mount -t configfs configfs $CONFIGFS
 	[[ -b /dev/ram0 ]] || modprobe brd rd_nr=4 rd_size=65536
 	[[ -e $GRANTED ]] || grant 10
 }
+
+load_nvme() { [[ -d /sys/module/nvme_tcp && -d /sys/module/nvmet_tcp ]] || modprobe -a nvme-tcp nvmet-tcp; }
 
 # udev_has_acted: the rules for the modules that are loaded have been run, and so has the service they start
 udev_has_acted() {
@@ -246,7 +247,7 @@ udev_has_acted() {
 GRANTED=/run/tls_handshake_timeout
 grant() {
 	at_pace "$1" >$GRANTED
-	modprobe -a nvme-tcp nvmet-tcp
+	load_nvme
 	tee /sys/module/nvme_tcp/parameters/tls_handshake_timeout \
 		/sys/module/nvmet_tcp/parameters/tls_handshake_timeout <$GRANTED >/dev/null
 }
@@ -446,7 +447,7 @@ random_io() {
 }
 
 # tls_stat COUNTER [NETNS]; before the tls module is loaded all are 0
-tls_stat() { in_ns "${2:-}" sh -c 'cat /proc/net/tls_stat 2>/dev/null || true' | awk -v n="$1" '$1 == n { print $2; found = 1 } END { if (!found) print 0 }'; }
+tls_stat() { in_ns "${2:-}" awk -v n="$1" '$1 == n { print $2; found = 1 } END { exit !found }' /proc/net/tls_stat 2>/dev/null || echo 0; }
 
 # --- network namespaces: two ends of a veth, host (10.9.0.1, fd00:9::1) and target (... 2)
 make_namespaces() {
