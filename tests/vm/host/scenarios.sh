@@ -19,7 +19,7 @@ plan() {
 		[[ -f $file ]] || continue
 		guests=$(declared "$file" guests "${GUESTS[*]}")
 		[[ " $guests " == *" $guest "* ]] || continue
-		init=$(declared "$file" init "$(default_init "$guest")")
+		init=$(declared "$file" init "$DEFAULT_INIT")
 		order=0
 		[[ $init != systemd-reboot ]] || { init=systemd order=1; }
 		echo "$order $(declared "$file" kernel "$(default_kernel "$guest" "$init")") $init" \
