@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "stub-upcall.h"
 #include "tlshd/broker/ktls-check.h"
+#include "tlshd/broker/pool-jobs.h"
 #include "tlshd/broker/pool.h"
 #include "tlshd/broker/store.h"
 #include "tlshd/broker/tls-module.h"
@@ -121,7 +122,7 @@ static config settings;
 
 static void on_late(void *ctx, struct job *j)
 {
-	pool_late(pool, j);
+	pool_jobs_late(pool, j);
 }
 
 static void on_upgraded(void *ctx, const char *build)

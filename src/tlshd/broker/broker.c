@@ -17,6 +17,7 @@
 #include "tlshd/broker/job.h"
 #include "tlshd/broker/keys.h"
 #include "tlshd/broker/message-id.h"
+#include "tlshd/broker/pool-jobs.h"
 #include "tlshd/broker/pool.h"
 #include "tlshd/broker/heritage.h"
 #include "tlshd/broker/recorder.h"
@@ -70,7 +71,7 @@ static void on_late(void *ctx, struct job *j)
 	else if (j->state == JOB_NEW || j->state == JOB_WAITING)
 		job_fail(j, CAUSE_SILENT_PEER, NULL);
 	else
-		pool_late(b->pool, j);
+		pool_jobs_late(b->pool, j);
 }
 
 /* For a request for which there is no descriptor: strangers that are silent go first. */
@@ -82,7 +83,7 @@ static void make_room(struct broker *b)
 	if (silent)
 		job_fail(silent, CAUSE_CROWDED_OUT, NULL);
 	else
-		pool_make_room(b->pool, most);
+		pool_jobs_make_room(b->pool, most);
 }
 
 /* One piece of the work that callbacks have left to the loop. Return: was there one? */
@@ -164,7 +165,7 @@ static void close_down(struct broker *b)
 	intake_close(b->intake);
 	while (intake_work(b->intake))
 		;
-	pool_drop_all(b->pool);
+	pool_jobs_drop_all(b->pool);
 	jobs_stop_all(b->jobs);
 }
 

@@ -15,7 +15,7 @@
  *   kernel       the socket that is in the group, so that the kernel goes on queueing
  *   ledger-*     the jobs that are in workers (handover.h)
  *   queue-*      the end that is read of the queue that a broker fills when it stops
- *   worker-*     for each worker the broker's end of its socket, and its pidfd (pool.c)
+ *   worker-*     for each worker the broker's end of its socket, and its pidfd (pool-worker.c)
  *
  * So a worker whose service has ended for good sees its socket closed, and ends.
  */

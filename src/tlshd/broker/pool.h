@@ -124,9 +124,6 @@ bool pool_restore(struct pool *p, const struct handover *h);
 /** pool_release() - leave all workers that systemd keeps to the next broker; the others end. */
 void pool_release(struct pool *p);
 
-/** pool_drop_all() - end all jobs that are in workers, for CAUSE_STOPPING. */
-void pool_drop_all(struct pool *p);
-
 /**
  * pool_work() - one piece of the work that is due: a birth, a job for a worker, a job that has lost
  * its worker. Return: was there one?
@@ -144,19 +141,3 @@ void pool_gauge(const struct pool *p, struct recording_gauges *now);
 
 /** pool_stop() - no more births. */
 void pool_stop(struct pool *p);
-
-/**
- * pool_late() - the deadline of @j has passed while it was in a worker or waited for one.
- *
- * @j fails, and it alone: a worker that has more to do than time comes to it later. One that makes no
- * progress for some seconds more is lost.
- */
-void pool_late(struct pool *p, struct job *j);
-
-/**
- * pool_make_room() - end one stranger that a worker has, see jobs_crowded_out().
- * @most: as there
- *
- * Return: was there one?
- */
-bool pool_make_room(struct pool *p, unsigned int most);
