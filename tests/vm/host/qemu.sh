@@ -75,7 +75,8 @@ acceleration() {
 }
 
 # Takes guest, kernel, init ("script" or "systemd"), kind of project build, MB, the job's tar;
-# fills the array QEMU_ARGS, a whole command.
+# fills the array QEMU_ARGS, a whole command. A script may have set GUEST_DISK, another disk than the guest's,
+# and GUEST_APPEND, what comes at the end of the kernel's command line.
 qemu_arguments() {
 	local guest=$1 kernel=$2 init=$3 kind=$4 mb=$5 job=$6 dir accel cpu=max append project
 	dir=$(guest_dir "$guest")
@@ -94,8 +95,8 @@ qemu_arguments() {
 	[[ -e $project ]] || { project=$dir/empty.tar; tar -cf "$project" -T /dev/null; }
 	QEMU_ARGS=("${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp 2 -m "$mb" -display none -nodefaults
 		-kernel "$dir/kernels/$kernel/vmlinuz" -initrd "$dir/kernels/$kernel/initrd"
-		-append "$append"
-		-drive "file=$dir/disk.img,format=raw,if=virtio,snapshot=on"
+		-append "$append${GUEST_APPEND:+ $GUEST_APPEND}"
+		-drive "file=${GUEST_DISK:-$dir/disk.img},format=raw,if=virtio,snapshot=on"
 		-drive "file=$project,format=raw,if=virtio,readonly=on"
 		-drive "file=$job,format=raw,if=virtio,readonly=on"
 		-device virtio-rng-pci)
