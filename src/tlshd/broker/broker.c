@@ -41,7 +41,8 @@ struct broker {
 	sd_event *event;
 	int all; /* epoll set of the kernel and the event loop */
 	struct upcall *kernel;
-	struct upcall *relay; /* for the one that follows us; the sandbox lets nobody open it */
+	/* For those that follow us; the sandbox lets nobody open them. */
+	struct upcall *relay[RELAYS_MAX];
 	struct keys *keys;
 	struct credentials *credentials;
 	struct jobs *jobs;
@@ -136,19 +137,28 @@ static void on_refused(void *ctx, uint32_t worker)
 
 /* ---- signals ---- */
 
-/* Leaves all to the next broker, which systemd starts; or, if it does not, to the relay. */
+static void start_relays(struct broker *b)
+{
+	int queue = heritage_queue(b->heritage);
+
+	for (size_t i = 0; i < RELAYS_MAX && b->relay[i]; i++) {
+		int r = relay_start(g_steal_pointer(&b->relay[i]), i == 0 ? b->jobs : NULL, queue);
+
+		if (r < 0)
+			log_warning("a process that takes requests until tlshd is started again cannot be started: %s",
+				    g_strerror(-r));
+	}
+}
+
+/* Leaves all to the next broker, which systemd starts; or, if it does not, to the relays. */
 static void hand_over(struct broker *b)
 {
 	unsigned int n, failed;
-	int r;
 
-	/* First the relay: there is no moment at which nobody takes requests. */
-	r = relay_start(g_steal_pointer(&b->relay), b->jobs, heritage_queue(b->heritage));
+	/* First the relays: there is no moment at which nobody takes requests. */
+	start_relays(b);
 	b->closed = true;
 	intake_pause(b->intake);
-	if (r < 0)
-		log_warning("no process to take requests until tlshd is started again: %s",
-			    g_strerror(-r));
 	while (work(b))
 		;
 	n = jobs_count(b->jobs);
@@ -516,8 +526,8 @@ static int start(struct broker *b)
 	r = open_kernel(b);
 	if (r >= 0 && g_get_num_processors() > 1) /* on one CPU there is nobody to help */
 		r = upcall_open_second(&second, b->kernel);
-	if (r >= 0 && b->heritage)
-		r = upcall_open_second(&b->relay, b->kernel);
+	for (size_t i = 0; r >= 0 && b->heritage && i < (second ? RELAYS_MAX : 1); i++)
+		r = upcall_open_second(&b->relay[i], b->kernel);
 	if (r >= 0)
 		r = open_loop(b);
 	if (r >= 0)
@@ -552,7 +562,8 @@ static void end(struct broker *b)
 	credentials_free(b->credentials);
 	recorder_close(b->recorder);
 	heritage_free(b->heritage);
-	upcall_close(b->relay);
+	for (size_t i = 0; i < RELAYS_MAX; i++)
+		upcall_close(b->relay[i]);
 	upcall_close(b->kernel);
 	sd_event_source_disable_unref(b->stop_timer);
 	sd_event_unref(b->event);

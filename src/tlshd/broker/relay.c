@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Between two brokers: a process that takes the kernel's requests, and leaves them to the second. */
+/* Between two brokers: processes that take the kernel's requests, and leave them to the second. */
 #include "tlshd/broker/relay.h"
 
 #include <errno.h>
@@ -49,7 +49,8 @@ static void give_up(struct relay *r)
 	int status = cause_info(CAUSE_STOPPING)->status;
 
 	nanosleep(&settle, NULL);
-	jobs_abandon(r->jobs, r->kernel);
+	if (r->jobs)
+		jobs_abandon(r->jobs, r->kernel);
 	for (guint i = 0; i < r->taken->len; i++)
 		upcall_done(r->kernel, g_array_index(r->taken, int, i), status, 0);
 }
@@ -91,7 +92,9 @@ int relay_start(struct upcall *kernel, struct jobs *jobs, int queue)
 	return r;
 }
 
+/* Each relay takes one message; what is left of them ends with the queue. */
 void relay_end(int queue)
 {
-	send(queue, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (int i = 0; i < RELAYS_MAX; i++)
+		send(queue, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
