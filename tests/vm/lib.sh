@@ -196,6 +196,7 @@ workers() {
 	pid=$(tlshd_pid "$@")
 	nsenter "--net=/proc/$pid/ns/net" ss -xnpH | awk -v broker="$pid" '
 		$1 != "u_seq" || !/pid=/ { next } # one on its way has no owner yet
+		/"tlshd-signer"/ { next }
 		index($0, "pid=" broker ",") { other[$8] = 1; next }
 		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
 		pid != 1 { at[$6] = pid }
