@@ -10,34 +10,13 @@
 
 #include "common/log.h"
 #include "tlshd/broker/signing.h"
+#include "tlshd/broker/stamps.h"
 #include "tlshd/shared/memfile.h"
 
 /* A CRL with a million entries has some 40 MB. */
 #define FILE_MAX ((size_t)64 * 1024 * 1024)
 /* A signer that has gone is started again, but not without end. */
 #define RETRY_USEC G_USEC_PER_SEC
-
-/* Where the system's trust store may be: GnuTLS does not tell which of them it was built for. */
-static const char *const system_stores[] = {
-	"/etc/ssl/certs/ca-certificates.crt",
-	"/etc/pki/tls/certs/ca-bundle.crt",
-	"/etc/pki/ca-trust/source",
-	"/etc/ssl/ca-bundle.pem",
-	"/etc/ssl/cert.pem",
-};
-
-/* How a file is told from its successor. */
-struct stamp {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec modified, changed;
-};
-
-struct stamps {
-	struct stamp files[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
-	struct stamp system[G_N_ELEMENTS(system_stores)];
-};
 
 /* One of a set. */
 struct credential {
@@ -69,6 +48,7 @@ struct credentials {
 	uint64_t loads; /* the number of the last that has begun */
 	bool stay; /* of the signers to come */
 	struct stamps stamps; /* of what was loaded last, whether it was usable or not */
+	struct stamps_hold *hold; /* of the same */
 	uint64_t retry_at; /* usec, monotonic: when a signer that is gone is started again */
 };
 
@@ -248,45 +228,11 @@ int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t
 
 /* ---- files ---- */
 
-/* Of no file, all zeros. */
-static struct stamp stamp_of(const char *path)
-{
-	struct stat st;
-	struct stamp stamp;
-
-	memset(&stamp, 0, sizeof(stamp));
-	if (stat(path, &st) < 0)
-		return stamp;
-	stamp.device = st.st_dev;
-	stamp.inode = st.st_ino;
-	stamp.size = st.st_size;
-	stamp.modified = st.st_mtim;
-	stamp.changed = st.st_ctim;
-	return stamp;
-}
-
 static bool is_url(const char *text)
 {
 	g_autofree char *scheme = g_uri_parse_scheme(text);
 
 	return scheme != NULL;
-}
-
-static void take_stamps(const struct credentials *c, struct stamps *stamps)
-{
-	bool system = false;
-
-	memset(stamps, 0, sizeof(*stamps));
-	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
-		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-			const char *path = c->settings->x509[owner][kind];
-
-			if (path && !is_url(path))
-				stamps->files[owner][kind] = stamp_of(path);
-			system |= kind == CREDENTIAL_TRUST && !path;
-		}
-	for (size_t i = 0; system && i < G_N_ELEMENTS(system_stores); i++)
-		stamps->system[i] = stamp_of(system_stores[i]);
 }
 
 /* What others may read or change is the administrator's to know; ktls-utils takes it all the same. */
@@ -433,17 +379,6 @@ void credentials_enter(struct credentials *c, struct credentials_set *set)
 	c->params.settled(c->params.ctx);
 }
 
-/* All that says whom we believe. */
-static bool is_same_trust(const struct stamps *a, const struct stamps *b)
-{
-	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
-		for (size_t kind = CREDENTIAL_TRUST; kind <= CREDENTIAL_CRL; kind++)
-			if (memcmp(&a->files[owner][kind], &b->files[owner][kind],
-				   sizeof(struct stamp)) != 0)
-				return false;
-	return memcmp(a->system, b->system, sizeof(a->system)) == 0;
-}
-
 /* The new list counts although the new pair does not yet: @set goes on with the pairs, and the signer, of @before. */
 static void keep_pairs(struct credentials_set *set, struct credentials_set *before)
 {
@@ -487,7 +422,7 @@ static void judge(struct credentials *c)
 		return;
 	}
 	if (!set->has_gone && !is_in_transit(set, c->current, true) &&
-	    !is_same_trust(&set->stamps, &c->current->stamps)) {
+	    !stamps_trust_is_equal(&set->stamps, &c->current->stamps)) {
 		log_warning("the certificates and keys that were loaded before stay in use, with the new trust store and revocation list");
 		keep_pairs(set, c->current);
 		adopt(c);
@@ -601,8 +536,10 @@ static void begin_load(struct credentials *c)
 	};
 	int r;
 
-	take_stamps(c,
-		    &c->stamps); /* before they are read: what changes meanwhile is seen next time */
+	stamps_let_go(c->hold);
+	c->hold = stamps_hold(c->settings);
+	/* Before they are read: what changes meanwhile is seen next time. */
+	stamps_look(&c->stamps, c->settings, c->hold);
 	params.ctx = c->loading = read_set(c);
 	c->loading->load = ++c->loads;
 	c->loading->stamps = c->stamps;
@@ -650,8 +587,8 @@ int credentials_check(struct credentials *c, bool signer, uint64_t *load)
 		credentials_set_unref(g_steal_pointer(&c->loading));
 		begin_load(c);
 	}
-	take_stamps(c, &stamps);
-	changed = memcmp(&stamps, &c->stamps, sizeof(stamps)) != 0;
+	stamps_look(&stamps, c->settings, c->hold);
+	changed = !stamps_are_equal(&stamps, &c->stamps);
 	if (!is_changing(c) && has_to_load(c, signer, changed)) {
 		begin_load(c);
 		changed = false;
@@ -673,8 +610,8 @@ bool credentials_suffice(struct credentials *c, bool signer)
 
 	if (!c->in_force || has_gone(c->in_force) || (signer && !c->in_force->stays))
 		return false;
-	take_stamps(c, &stamps);
-	return is_same_trust(&stamps, &c->in_force->stamps);
+	stamps_look(&stamps, c->settings, c->hold);
+	return stamps_trust_is_equal(&stamps, &c->in_force->stamps);
 }
 
 struct credentials *credentials_new(const struct credentials_params *params)
@@ -692,5 +629,6 @@ void credentials_free(struct credentials *c)
 	credentials_set_unref(c->loading);
 	credentials_set_unref(c->current);
 	credentials_set_unref(c->in_force);
+	stamps_let_go(c->hold);
 	g_free(c);
 }

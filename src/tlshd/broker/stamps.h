@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How the files of certificates, keys and lists are told from their successors, without reading the disk. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "tlshd/shared/config.h"
+
+/* Where the system's trust store may be. */
+#define STAMPS_STORES 5
+
+/** struct stamp - one file; all zeros where there is none. */
+struct stamp {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+/** struct stamps - all files that the settings name, and the system's trust store where they name none. */
+struct stamps {
+	struct stamp files[CREDENTIAL_OWNERS][CREDENTIAL_KINDS];
+	struct stamp system[STAMPS_STORES];
+};
+
+/**
+ * struct stamps_hold - descriptors of the files, which are not open for reading.
+ *
+ * What is held stays in the kernel's caches, with the directories that lead to it. So a look at it needs
+ * nothing from a disk, which may be the one that is waiting for this daemon's next handshake.
+ */
+struct stamps_hold;
+
+/** stamps_hold() - hold what the settings name and what is there now; to be freed by stamps_let_go(). */
+struct stamps_hold *stamps_hold(const config *settings);
+
+/** stamps_let_go() - NULL is fine. */
+void stamps_let_go(struct stamps_hold *hold);
+
+/**
+ * stamps_look() - what the files are like now.
+ * @hold: of these settings; NULL for none
+ *
+ * Of the places where the system's trust store may be, only those are looked at where there was one when
+ * @hold was made, if there was any: only what exists can be held.
+ */
+void stamps_look(struct stamps *out, const config *settings, const struct stamps_hold *hold);
+
+/** stamps_are_equal() - is nothing replaced? */
+bool stamps_are_equal(const struct stamps *a, const struct stamps *b);
+
+/** stamps_trust_is_equal() - is nothing replaced that says whom we believe? */
+bool stamps_trust_is_equal(const struct stamps *a, const struct stamps *b);

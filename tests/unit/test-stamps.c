@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tests of how a file is told from its successor: links, URLs, and what is held in the kernel's caches. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <glib/gstdio.h>
+
+#include "tlshd/broker/stamps.h"
+
+static char *directory;
+static config settings;
+static struct stamps before, after;
+
+static const char *path_of(const char *name)
+{
+	g_autofree char *path = g_build_filename(directory, name, NULL);
+
+	return g_intern_string(path);
+}
+
+static void put(const char *name)
+{
+	assert_true(g_file_set_contents(path_of(name), "content", -1, NULL));
+}
+
+static void configure(size_t owner, enum credential_kind kind, const char *text)
+{
+	settings.x509[owner][kind] = (char *)(uintptr_t)text;
+}
+
+static int set_up(void **state)
+{
+	directory = g_dir_make_tmp("test-stamps-XXXXXX", NULL);
+	assert_non_null(directory);
+	settings = (config){0};
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		configure(owner, CREDENTIAL_TRUST, path_of("trust"));
+	configure(1, CREDENTIAL_CERTIFICATE, path_of("link"));
+	put("trust");
+	put("certificate");
+	put("other");
+	assert_int_equal(symlink("certificate", path_of("link")), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	static const char *const names[] = {"trust", "certificate", "other", "link"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		g_unlink(path_of(names[i]));
+	g_rmdir(directory);
+	g_clear_pointer(&directory, g_free);
+	return 0;
+}
+
+static void what_stays_is_equal(void **state)
+{
+	stamps_look(&before, &settings, NULL);
+	stamps_look(&after, &settings, NULL);
+	assert_true(stamps_are_equal(&before, &after));
+}
+
+/* The same bytes, and the same name. */
+static void a_file_that_is_replaced_is_told(void **state)
+{
+	stamps_look(&before, &settings, NULL);
+	put("certificate");
+	stamps_look(&after, &settings, NULL);
+	assert_false(stamps_are_equal(&before, &after));
+	assert_true(stamps_trust_is_equal(&before, &after));
+}
+
+static void a_link_that_leads_elsewhere_is_told(void **state)
+{
+	struct stamps_hold *hold = stamps_hold(&settings);
+
+	stamps_look(&before, &settings, hold);
+	g_unlink(path_of("link"));
+	assert_int_equal(symlink("other", path_of("link")), 0);
+	stamps_look(&after, &settings, hold);
+	assert_false(stamps_are_equal(&before, &after));
+	stamps_let_go(hold);
+}
+
+static void a_file_that_is_taken_away_is_told(void **state)
+{
+	stamps_look(&before, &settings, NULL);
+	g_unlink(path_of("trust"));
+	stamps_look(&after, &settings, NULL);
+	assert_false(stamps_trust_is_equal(&before, &after));
+}
+
+static void a_url_is_no_file(void **state)
+{
+	static const struct stamps nothing;
+
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		configure(owner, CREDENTIAL_TRUST, "pkcs11:token=trust");
+	configure(1, CREDENTIAL_CERTIFICATE, NULL);
+	stamps_look(&before, &settings, NULL);
+	assert_memory_equal(&before, &nothing, sizeof(nothing));
+}
+
+/* Descriptors of ours that lead to a file of this name. */
+static unsigned int held(const char *name)
+{
+	g_autoptr(GDir) fds = g_dir_open("/proc/self/fd", 0, NULL);
+	g_autofree char *wanted = realpath(directory, NULL);
+	g_autofree char *path = g_build_filename(wanted, name, NULL);
+	unsigned int n = 0;
+	const char *fd;
+
+	while ((fd = g_dir_read_name(fds))) {
+		g_autofree char *at = g_build_filename("/proc/self/fd", fd, NULL);
+		g_autofree char *leads_to = g_file_read_link(at, NULL);
+
+		n += g_strcmp0(leads_to, path) == 0;
+	}
+	return n;
+}
+
+static void what_is_looked_at_is_held(void **state)
+{
+	struct stamps_hold *hold;
+
+	assert_int_equal(held("certificate") + held("link") + held("trust"), 0);
+	hold = stamps_hold(&settings);
+	assert_int_equal(held("link"), 1);
+	assert_int_equal(held("certificate"), 1);
+	assert_true(held("trust") >= 1);
+	assert_int_equal(held("other"), 0);
+	stamps_let_go(hold);
+	assert_int_equal(held("certificate") + held("link") + held("trust"), 0);
+}
+
+/* A store that is there, and those that are not: the look is the same, held or not. */
+static void the_system_is_looked_at_where_nothing_is_named(void **state)
+{
+	static const struct stamps nothing;
+	struct stamps_hold *hold;
+
+	configure(0, CREDENTIAL_TRUST, NULL);
+	hold = stamps_hold(&settings);
+	stamps_look(&before, &settings, NULL);
+	stamps_look(&after, &settings, hold);
+	assert_true(stamps_are_equal(&before, &after));
+	stamps_let_go(hold);
+	configure(0, CREDENTIAL_TRUST, path_of("trust"));
+	stamps_look(&after, &settings, NULL);
+	assert_memory_equal(after.system, nothing.system, sizeof(nothing.system));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_stays_is_equal, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_is_replaced_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_link_that_leads_elsewhere_is_told, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_is_taken_away_is_told, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_url_is_no_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_looked_at_is_held, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_system_is_looked_at_where_nothing_is_named,
+						set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
