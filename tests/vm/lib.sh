@@ -66,6 +66,9 @@ wait_for() {
 # within SECONDS COMMAND...: it is ended after so many seconds of an idle machine
 within() { timeout "$(patience "$1")" "${@:2}"; }
 
+# send_away PROCESS: peers that wait; they end by themselves when the target has dropped the last one
+send_away() { kill -TERM "$1" 2>/dev/null || true; }
+
 # in_ns NETNS COMMAND...; the name "" is where we are
 in_ns() {
 	local ns=$1
