@@ -228,13 +228,6 @@ int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t
 
 /* ---- files ---- */
 
-static bool is_url(const char *text)
-{
-	g_autofree char *scheme = g_uri_parse_scheme(text);
-
-	return scheme != NULL;
-}
-
 /* What others may read or change is the administrator's to know; ktls-utils takes it all the same. */
 static void warn_of_mode(const char *path, size_t kind, const struct stat *st)
 {
@@ -280,7 +273,7 @@ static void read_one(struct credential *one, const char *path, size_t kind)
 {
 	one->configured = true;
 	one->text = g_strdup(path);
-	one->is_url = is_url(path);
+	one->is_url = !stamps_is_file(path);
 	if (one->is_url && is_key(kind))
 		return;
 	one->fd = read_file(path, kind);

@@ -21,12 +21,18 @@ struct stamps_hold {
 	bool stores[STAMPS_STORES]; /* are looked at */
 };
 
+bool stamps_is_file(const char *text)
+{
+	g_autofree char *scheme = g_uri_parse_scheme(text);
+
+	return !scheme;
+}
+
 static const char *path_at(const config *settings, size_t owner, size_t kind)
 {
 	const char *text = settings->x509[owner][kind];
-	g_autofree char *scheme = text ? g_uri_parse_scheme(text) : NULL;
 
-	return scheme ? NULL : text; /* a URL is no file */
+	return text && stamps_is_file(text) ? text : NULL;
 }
 
 static bool wants_system(const config *settings)
@@ -63,7 +69,9 @@ struct stamps_hold *stamps_hold(const config *settings)
 			if (path)
 				hold_path(hold, path);
 		}
-	for (size_t i = 0; wants_system(settings) && i < STAMPS_STORES; i++)
+	if (!wants_system(settings))
+		return hold;
+	for (size_t i = 0; i < STAMPS_STORES; i++)
 		some |= hold->stores[i] = hold_path(hold, stores[i]);
 	for (size_t i = 0; !some && i < STAMPS_STORES; i++)
 		hold->stores[i] = true;
@@ -99,7 +107,9 @@ void stamps_look(struct stamps *out, const config *settings, const struct stamps
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
 			look_at(&out->files[owner][kind], path_at(settings, owner, kind));
-	for (size_t i = 0; wants_system(settings) && i < STAMPS_STORES; i++)
+	if (!wants_system(settings))
+		return;
+	for (size_t i = 0; i < STAMPS_STORES; i++)
 		if (!hold || hold->stores[i])
 			look_at(&out->system[i], stores[i]);
 }

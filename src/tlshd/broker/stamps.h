@@ -48,6 +48,9 @@ void stamps_let_go(struct stamps_hold *hold);
  */
 void stamps_look(struct stamps *out, const config *settings, const struct stamps_hold *hold);
 
+/** stamps_is_file() - does a setting name a file? A URL, of a token for one, does not. */
+bool stamps_is_file(const char *text);
+
 /** stamps_are_equal() - is nothing replaced? */
 bool stamps_are_equal(const struct stamps *a, const struct stamps *b);
 
