@@ -8,8 +8,8 @@ CACHE=${TLSHD_TEST_CACHE:-/var/cache/tlshd-tests}
 GUESTS=(trixie forky)
 export LC_ALL=C.UTF-8
 
-# Who is a guest's first process where a scenario does not mind. Emulated, systemd, its journal and udev cost
-# as much as a scenario.
+# Who is a guest's first process where a scenario does not mind. With systemd, its journal and udev, emulated
+# scenarios take half as long again.
 DEFAULT_INIT=script
 # Where they do not mind the kernel they go with those that do, and save a boot.
 default_kernel() { if [[ $1 == trixie && $2 == systemd ]]; then echo stock; else echo cloud; fi; }
