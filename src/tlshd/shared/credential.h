@@ -2,6 +2,9 @@
 /* What an end needs to prove who it is by x.509: the kinds, by which processes pass them on. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "netlink/upcall.h"
 
 /* In the order in which a signer wants them: a key after its certificate. */
@@ -22,4 +25,15 @@ enum credential_kind {
 static inline unsigned int credential_owner(enum handshake_side side)
 {
 	return side == HANDSHAKE_SERVER;
+}
+
+/** credential_is_key(), credential_is_certificate() - of an enum credential_kind. */
+static inline bool credential_is_key(size_t kind)
+{
+	return kind == CREDENTIAL_KEY || kind == CREDENTIAL_PQ_KEY;
+}
+
+static inline bool credential_is_certificate(size_t kind)
+{
+	return kind == CREDENTIAL_CERTIFICATE || kind == CREDENTIAL_PQ_CERTIFICATE;
 }

@@ -430,17 +430,22 @@ static int leave_keyrings(void)
 	return r < 0 && r != -ENOSYS ? failed_with("a session keyring of its own", r) : 0;
 }
 
-int sandbox_become(const struct role *role, int sock, uid_t uid, gid_t gid)
+int sandbox_leave_broker(const char *name, int sock)
 {
 	int r;
 
-	prctl(PR_SET_NAME, role->name);
+	prctl(PR_SET_NAME, name);
 	reset_signals();
 	if (oom_score() < 0)
 		set_oom_score(0);
 	r = leave_priority();
-	if (r == 0)
-		r = close_rest(sock);
+	return r < 0 ? r : close_rest(sock);
+}
+
+int sandbox_become(const struct role *role, int sock, uid_t uid, gid_t gid)
+{
+	int r = sandbox_leave_broker(role->name, sock);
+
 	if (r == 0)
 		r = leave_keyrings();
 	if (r == 0)

@@ -17,6 +17,17 @@
 void sandbox_spare_broker(void);
 
 /**
+ * sandbox_leave_broker() - from a fork of the broker to an ordinary process that may do what the broker may.
+ * @name: that the process gets
+ * @sock: the one descriptor above stderr that is kept
+ *
+ * Without the broker's priority, OOM score and signals: SIGKILL ends it. With the descriptors goes the log.
+ *
+ * Return: 0; a negative errno, logged, after which the process must end.
+ */
+int sandbox_leave_broker(const char *name, int sock);
+
+/**
  * sandbox_become() - from a fork of the broker, or a fresh process, to one without rights.
  * @role: whose name the process gets
  * @sock: the one descriptor above stderr that is kept
