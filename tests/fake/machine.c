@@ -4,7 +4,8 @@
  * keys of type user, and kTLS. A socket "is TLS" in a number of its own that the kernel keeps for us, so
  * that the broker can ask for what a worker, another process, has set.
  *
- * And a signer that takes its time: as long as there is the file $FAKE_SLOW_KEYS, no key is loaded.
+ * And a signer that takes its time: as long as there is the file $FAKE_SLOW_KEYS, no key is loaded. And a disk
+ * that is away: as long as there is the file $FAKE_SLOW_DISK, no file is read.
  */
 #include <errno.h>
 #include <string.h>
@@ -45,6 +46,9 @@ int __real_gnutls_privkey_import_x509_raw(gnutls_privkey_t key, const gnutls_dat
 int __wrap_gnutls_privkey_import_x509_raw(gnutls_privkey_t key, const gnutls_datum_t *data,
 					  gnutls_x509_crt_fmt_t format, const char *password,
 					  unsigned int flags);
+
+int __real_memfile_of_file(int fd, size_t max);
+int __wrap_memfile_of_file(int fd, size_t max);
 
 long __wrap_keyctl_search(key_serial_t ring, const char *type, const char *text, key_serial_t to)
 {
@@ -137,14 +141,24 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	return 0;
 }
 
+static void wait_for_end_of(const char *file)
+{
+	while (file && access(file, F_OK) == 0)
+		usleep(10000);
+}
+
+int __wrap_memfile_of_file(int fd, size_t max)
+{
+	wait_for_end_of(getenv("FAKE_SLOW_DISK"));
+	return __real_memfile_of_file(fd, max);
+}
+
 /* Those of mounts are DER, and come when the signer may open no file any more. */
 int __wrap_gnutls_privkey_import_x509_raw(gnutls_privkey_t key, const gnutls_datum_t *data,
 					  gnutls_x509_crt_fmt_t format, const char *password,
 					  unsigned int flags)
 {
-	const char *slow = getenv("FAKE_SLOW_KEYS");
-
-	while (slow && format == GNUTLS_X509_FMT_PEM && access(slow, F_OK) == 0)
-		usleep(10000);
+	if (format == GNUTLS_X509_FMT_PEM)
+		wait_for_end_of(getenv("FAKE_SLOW_KEYS"));
 	return __real_gnutls_privkey_import_x509_raw(key, data, format, password, flags);
 }

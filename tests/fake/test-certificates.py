@@ -4,7 +4,7 @@
 import os, re, shutil, signal, socket, ssl, subprocess, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
-from kernel import CLIENT, SERVER, UNAUTH, X509, Daemon, Keyring, Request, run_cases
+from kernel import CLIENT, PSK, SERVER, UNAUTH, X509, Daemon, Keyring, Request, run_cases
 
 EACCES, ETIMEDOUT = 13, 110
 MAKE = sys.argv[2]
@@ -62,6 +62,8 @@ for side in "client", "server":
     put(certs + "/clean.crl", held(side, ".crl"))
     holds(side, side)
 keyring = Keyring()
+IDENTITY, KEY = "NVMe0R01 nqn.host nqn.subsystem", bytes(range(32))
+keyring.add(IDENTITY, KEY)
 daemon = Daemon(sys.argv[1], home.name, keyring, config())
 daemon.auth = X509
 
@@ -351,8 +353,17 @@ def a_certificate_that_is_replaced_is_shown_to_the_next_peer():
     shows("renewed")
     holds("server", "server")
 
+def children(of, name):
+    found = []
+    for process in of.workers():
+        try:
+            found += [process] if open("/proc/%d/comm" % process).read() == name + "\n" else []
+        except OSError: # it has ended
+            pass
+    return found
+
 class Slow:
-    """A daemon with a server's certificate in a folder of its own, and a signer that is slow while we say so."""
+    """A daemon with a server's certificate in a folder of its own, a signer that is slow while we say so, and a disk that is away."""
     def __init__(self, slow=False):
         self.begins_slow = slow
 
@@ -360,6 +371,7 @@ class Slow:
         self.directory = tempfile.TemporaryDirectory()
         os.chmod(self.directory.name, 0o755)
         self.flag = self.directory.name + "/slow"
+        self.away = self.directory.name + "/away"
         self.holds("server")
         self.revokes("clean")
         if self.begins_slow:
@@ -367,12 +379,13 @@ class Slow:
         text = "".join("x509.%s=%s/server%s\n" % (key, self.directory.name, suffix) for key, suffix in [
             ("certificate", ".pem"), ("private_key", ".key"), ("crl", ".crl")])
         self.daemon = Daemon(sys.argv[1], self.directory.name, keyring, "[debug]\nloglevel=2\n[authenticate.server]\nx509.truststore=%s/ca.pem\n%s" % (certs, text),
-                             environment={"FAKE_SLOW_KEYS": self.flag})
+                             environment={"FAKE_SLOW_KEYS": self.flag, "FAKE_SLOW_DISK": self.away})
         self.daemon.auth = X509
         return self
 
     def __exit__(self, *_):
         self.fast()
+        self.gives_disk_back()
         same("exit code", 0, self.daemon.stop())
         self.directory.cleanup()
 
@@ -389,6 +402,30 @@ class Slow:
     def fast(self):
         if os.path.exists(self.flag):
             os.unlink(self.flag)
+
+    def takes_disk_away(self):
+        open(self.away, "w").close()
+
+    def gives_disk_back(self):
+        if os.path.exists(self.away):
+            os.unlink(self.away)
+
+    def readers(self):
+        return children(self.daemon, "(tlshd-reader)")
+
+    def wait_for_reader(self):
+        """Return: the one."""
+        self.daemon.wait(lambda: len(self.readers()) == 1, "there is not one reader")
+        return self.readers()[0]
+
+    def connect_by_key(self):
+        self.daemon.auth = PSK
+        peer = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.daemon.port, "-tls1_3", "-quiet", "-no_ign_eof", "-psk_identity", IDENTITY,
+                                 "-psk", KEY.hex(), "-ciphersuites", "TLS_AES_128_GCM_SHA256"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        request = self.daemon.next_request()
+        same("status by a pre-shared key", 0, request.outcome())
+        peer.communicate(timeout=kernel.PATIENCE)
+        self.daemon.auth = X509
 
     def connect(self, cert=None):
         """Return: the request, and the name in the server's certificate or None."""
@@ -431,6 +468,66 @@ def a_certificate_that_takes_long_to_load_stalls_nobody():
         s.daemon.wait_for_line("certificates and keys were loaded again, and are in use")
         s.daemon.timeout_ms = kernel.GRANTED_MS
         same("certificate", "chained", s.connect()[1])
+
+def a_disk_that_is_away_stalls_no_pre_shared_key():
+    with Slow() as s:
+        same("certificate", "server", s.connect()[1])
+        s.takes_disk_away()
+        s.holds("chained")
+        s.daemon.timeout_ms = 6000
+        request, shown = s.connect() # whom we believe has not changed, so the certificate of before serves
+        same("status", 0, request.status)
+        same("certificate", "server", shown)
+        s.wait_for_reader()
+        s.connect_by_key()
+        s.revokes("clean")
+        s.daemon.timeout_ms = 2000
+        peer = start_s_client(port=s.daemon.port)
+        held = s.daemon.next_request()
+        s.connect_by_key()
+        assert held.outcome()
+        peer.communicate(timeout=kernel.PATIENCE)
+        s.daemon.wait_for_line(r"their disk may not answer.*\[signer-gone\]")
+        s.daemon.timeout_ms = kernel.GRANTED_MS
+        s.gives_disk_back()
+        same("certificate", "chained", s.connect()[1])
+        s.connect_by_key()
+        s.daemon.wait(lambda: not s.readers(), "a reader stays")
+
+def a_reader_that_hangs_is_left_behind_by_a_reload():
+    with Slow() as s:
+        s.takes_disk_away()
+        s.holds("chained")
+        peer = start_s_client(port=s.daemon.port)
+        request = s.daemon.next_request()
+        hangs = s.wait_for_reader()
+        os.kill(hangs, signal.SIGSTOP)
+        s.gives_disk_back()
+        s.daemon.signal(signal.SIGHUP)
+        same("status", 0, request.outcome())
+        peer.communicate(timeout=kernel.PATIENCE)
+        same("certificate", "chained", s.connect()[1])
+        s.daemon.wait(lambda: not os.path.exists("/proc/%d" % hangs), "the reader that hung is there, or has not been waited for")
+
+def a_signer_that_dies_while_the_disk_is_away_stalls_no_pre_shared_key():
+    with Slow() as s:
+        same("certificate", "server", s.connect()[1])
+        s.takes_disk_away()
+        s.daemon.wait(lambda: len(children(s.daemon, "tlshd-signer")) == 1, "there is not one signer")
+        os.kill(children(s.daemon, "tlshd-signer")[0], signal.SIGKILL)
+        s.daemon.wait_for_line("the signer is lost")
+        s.daemon.timeout_ms = 2000
+        def reads():
+            assert s.connect()[0].status
+            return s.readers()
+        s.daemon.wait(reads, "nobody reads the files")
+        s.connect_by_key()
+        os.kill(s.wait_for_reader(), signal.SIGKILL)
+        s.daemon.wait_for_line("certificates and keys cannot be read: the process that reads them has died")
+        s.connect_by_key()
+        s.daemon.timeout_ms = kernel.GRANTED_MS
+        s.gives_disk_back()
+        s.daemon.wait(lambda: s.connect()[1] == "server", "no new signer signs")
 
 def a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning():
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -502,7 +599,7 @@ def who_is_revoked_is_refused_beside_a_pair_that_is_half_replaced():
     same("status", 0, s_client(cert="client")[0].status)
 
 def signers():
-    return [p for p in daemon.workers() if open("/proc/%d/comm" % p).read() == "tlshd-signer\n"]
+    return children(daemon, "tlshd-signer")
 
 def a_signer_that_dies_is_replaced():
     daemon.wait(lambda: len(signers()) == 1, "the signers of before do not end")
@@ -604,6 +701,9 @@ sys.exit(run_cases([marked(case) for case in [
     workers_are_born_once_with_what_is_loaded_first,
     a_token_that_is_slow_at_the_start_holds_up_no_pre_shared_key,
     a_certificate_that_takes_long_to_load_stalls_nobody,
+    a_disk_that_is_away_stalls_no_pre_shared_key,
+    a_reader_that_hangs_is_left_behind_by_a_reload,
+    a_signer_that_dies_while_the_disk_is_away_stalls_no_pre_shared_key,
     a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning,
     who_is_revoked_gets_in_by_no_slow_signer,
     half_of_a_certificate_changes_nothing,

@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 
 #include "tlshd/broker/credentials.h"
+#include "tlshd/broker/reader.h"
 #include "tlshd/broker/signing.h"
 
 /* A signer that loads what it is told to, when it is told to. */
@@ -19,13 +20,38 @@ struct signing {
 	bool ended;
 };
 
+/* A reader that has read when it is told to. */
+struct reader {
+	struct reader_params params;
+	struct stamps before;
+};
+
 static struct signing *newest;
-static unsigned int n_signers, n_grants;
+static struct reader *reader;
+static unsigned int n_signers, n_grants, n_readers;
 static struct credentials *c;
 static config settings;
 static char *directory;
 static struct credentials_set *born_with;
 static unsigned int n_settled;
+
+int reader_new(struct reader **out, const struct reader_params *params)
+{
+	assert_null(reader);
+	reader = *out = g_new0(struct reader, 1);
+	reader->params = *params;
+	if (params->before)
+		reader->before = *params->before;
+	n_readers++;
+	return 0;
+}
+
+void reader_free(struct reader *r)
+{
+	if (r)
+		reader = NULL;
+	g_free(r);
+}
 
 int signing_new(struct signing **out, const struct signing_params *params)
 {
@@ -87,7 +113,7 @@ static int set_up(void **state)
 	directory = g_dir_make_tmp("test-credentials-XXXXXX", NULL);
 	assert_non_null(directory);
 	memset(&settings, 0, sizeof(settings));
-	n_signers = n_grants = n_settled = 0;
+	n_signers = n_grants = n_readers = n_settled = 0;
 	for (size_t kind = CREDENTIAL_TRUST; kind <= CREDENTIAL_KEY; kind++) {
 		static const char *const names[] = {"trust", "crl", "certificate", "key"};
 
@@ -105,6 +131,7 @@ static int tear_down(void **state)
 	credentials_free(c);
 	credentials_set_unref(g_steal_pointer(&born_with));
 	assert_int_equal(n_signers, 0);
+	assert_null(reader);
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
 		g_unlink(path_of(names[i]));
 	g_rmdir(directory);
@@ -112,16 +139,43 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static struct reader_file file_at(const char *path, size_t kind)
+{
+	return (struct reader_file){
+		.configured = path || kind == CREDENTIAL_TRUST,
+		.fd = path ? dup(STDERR_FILENO) : -1,
+		.outcome = OUTCOME_INIT,
+	};
+}
+
+/* The reader comes to an end, if there is one. */
+static void read_files(void)
+{
+	struct reading what = {0};
+
+	if (!reader)
+		return;
+	stamps_hold(&what.hold, &settings);
+	stamps_look(&what.stamps, &settings, &what.hold);
+	what.same = reader->params.before && stamps_are_equal(&what.stamps, &reader->before);
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; !what.same && kind < CREDENTIAL_KINDS; kind++)
+			what.files[owner][kind] = file_at(settings.x509[owner][kind], kind);
+	reader->params.done(reader->params.ctx, &what);
+}
+
 /* The signer says what it has made of a client's credential. */
 static void loaded(enum credential_kind kind, enum cause cause)
 {
 	const struct ipc_loaded m = {.side = HANDSHAKE_CLIENT, .kind = kind, .cause = cause};
 
+	read_files();
 	newest->params.loaded(newest->params.ctx, &m, -1);
 }
 
 static void load_all(void)
 {
+	read_files();
 	newest->params.born(newest->params.ctx);
 }
 
@@ -174,6 +228,8 @@ static void own_certificate_of_before_suffices(void **state)
 	put("key", "second");
 	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
 	assert_true(credentials_suffice(c, false));
+	read_files();
+	assert_true(credentials_suffice(c, false));
 	assert_int_equal(n_signers, 2); /* that of before is there for its workers */
 	load_all();
 	assert_true(credentials_suffice(c, false));
@@ -208,6 +264,7 @@ static void change_during_a_load_is_waited_for_by_who_sees_it(void **state)
 	begin();
 	put("crl", "second");
 	assert_int_equal(credentials_check(c, false, &first), -EAGAIN);
+	read_files();
 	put("crl", "the third");
 	assert_int_equal(credentials_check(c, false, &second), -EAGAIN);
 	assert_true(second > first);
@@ -221,6 +278,100 @@ static void change_during_a_load_is_waited_for_by_who_sees_it(void **state)
 	load_all();
 	enter();
 	assert_true(credentials_ended(c, third));
+}
+
+/* The reader may have looked at it before, so who comes meanwhile looks again. */
+static void change_while_files_are_read_is_not_overlooked(void **state)
+{
+	uint64_t first = 0, second = 0, third = 0;
+
+	begin();
+	put("crl", "second");
+	assert_int_equal(credentials_check(c, false, &first), -EAGAIN);
+	assert_int_equal(credentials_check(c, false, &second), -EAGAIN);
+	assert_true(second > first);
+	put("crl", "the third");
+	load_all();
+	enter();
+	assert_true(credentials_ended(c, first));
+	assert_false(credentials_ended(c, second));
+	assert_int_equal(credentials_check(c, false, &third),
+			 0); /* that one it was that was read */
+	assert_int_equal(n_readers, 2);
+}
+
+static void reload_breaks_off_what_is_read(void **state)
+{
+	uint64_t first = 0, second = 0;
+
+	credentials_configure(c, &settings);
+	assert_int_equal(credentials_check(c, false, &first), -EAGAIN);
+	credentials_configure(c, &settings);
+	assert_int_equal(n_readers, 2);
+	assert_int_equal(credentials_check(c, false, &second), -EAGAIN);
+	load_all();
+	enter();
+	assert_true(credentials_ended(c, first));
+	assert_int_equal(n_signers, 1);
+}
+
+/* No disk is asked at a glance; who asks it, and learns that all is as before, leaves it at that. */
+static void what_a_glance_does_not_tell_is_looked_at_and_not_loaded(void **state)
+{
+	g_autofree char *path = g_strconcat("/proc/self/root", path_of("crl"), NULL);
+	uint64_t load = 0;
+
+	settings.x509[0][CREDENTIAL_CRL] = path;
+	begin();
+	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
+	assert_false(credentials_suffice(c, false));
+	read_files();
+	assert_int_equal(n_settled, 1);
+	assert_true(credentials_ended(c, load));
+	assert_int_equal(n_signers, 1);
+	put("crl", "second");
+	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
+	read_files();
+	assert_int_equal(n_signers, 2);
+	assert_false(credentials_ended(c, load));
+}
+
+/* As without a signer: what others say goes on, and nobody is let in by a list that nobody has read. */
+static void files_that_are_not_read_change_nothing(void **state)
+{
+	struct credentials_set *before;
+	uint64_t load = 0;
+
+	begin();
+	before = born_with;
+	put("crl", "second");
+	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
+	reader->params.gone(reader->params.ctx, "it died");
+	assert_int_equal(n_settled, 1);
+	assert_true(credentials_ended(c, load));
+	assert_ptr_equal(born_with, before);
+	assert_false(credentials_suffice(c, false));
+	assert_int_equal(credentials_check(c, false, &load), 0); /* the next try comes later */
+	assert_null(reader);
+}
+
+static void first_files_that_are_not_read_are_an_ending_with_a_cause(void **state)
+{
+	struct birth_credential out[CREDENTIALS_OF_WORKER];
+	size_t n;
+	int fd;
+
+	credentials_configure(c, &settings);
+	reader->params.gone(reader->params.ctx, "it died");
+	enter();
+	n = credentials_set_give(born_with, 1, out, &fd);
+	assert_int_equal(fd, -1);
+	assert_true(n >= CREDENTIAL_KEY);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(out[i].message.cause, CAUSE_SIGNER_GONE);
+		assert_string_equal(out[i].message.text, "it died");
+	}
+	assert_false(credentials_suffice(c, false));
 }
 
 static void set_that_makes_no_sense_changes_nothing(void **state)
@@ -276,6 +427,7 @@ static void set_without_a_signer_is_no_set(void **state)
 	begin();
 	put("crl", "second");
 	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
+	read_files();
 	newest->params.gone(newest->params.ctx, "it died");
 	assert_int_equal(n_settled, 1);
 	assert_true(credentials_ended(c, load));
@@ -301,6 +453,7 @@ static void mount_that_names_its_key_needs_a_signer_that_stays(void **state)
 	begin();
 	assert_false(newest->params.stay);
 	assert_int_equal(credentials_check(c, true, &load), -EAGAIN);
+	read_files();
 	assert_true(newest->params.stay);
 	assert_false(credentials_suffice(c, true));
 	assert_true(credentials_suffice(c, false));
@@ -354,6 +507,11 @@ int main(void)
 		TEST(own_certificate_of_before_suffices),
 		TEST(trust_of_before_does_not),
 		TEST(change_during_a_load_is_waited_for_by_who_sees_it),
+		TEST(change_while_files_are_read_is_not_overlooked),
+		TEST(reload_breaks_off_what_is_read),
+		TEST(what_a_glance_does_not_tell_is_looked_at_and_not_loaded),
+		TEST(files_that_are_not_read_change_nothing),
+		TEST(first_files_that_are_not_read_are_an_ending_with_a_cause),
 		TEST(set_that_makes_no_sense_changes_nothing),
 		TEST(new_list_counts_beside_a_pair_that_is_half_replaced),
 		TEST(set_without_a_signer_is_no_set),

@@ -14,6 +14,7 @@
 static char *directory;
 static config settings;
 static struct stamps before, after;
+static struct stamps_hold hold;
 
 static const char *path_of(const char *name)
 {
@@ -37,6 +38,7 @@ static int set_up(void **state)
 	directory = g_dir_make_tmp("test-stamps-XXXXXX", NULL);
 	assert_non_null(directory);
 	settings = (config){0};
+	hold = (struct stamps_hold){0};
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		configure(owner, CREDENTIAL_TRUST, path_of("trust"));
 	configure(1, CREDENTIAL_CERTIFICATE, path_of("link"));
@@ -49,6 +51,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	stamps_let_go(&hold);
 	static const char *const names[] = {"trust", "certificate", "other", "link"};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
@@ -60,38 +63,36 @@ static int tear_down(void **state)
 
 static void what_stays_is_equal(void **state)
 {
-	stamps_look(&before, &settings, NULL);
-	stamps_look(&after, &settings, NULL);
+	stamps_look(&before, &settings, &hold);
+	stamps_look(&after, &settings, &hold);
 	assert_true(stamps_are_equal(&before, &after));
 }
 
 /* The same bytes, and the same name. */
 static void a_file_that_is_replaced_is_told(void **state)
 {
-	stamps_look(&before, &settings, NULL);
+	stamps_look(&before, &settings, &hold);
 	put("certificate");
-	stamps_look(&after, &settings, NULL);
+	stamps_look(&after, &settings, &hold);
 	assert_false(stamps_are_equal(&before, &after));
 	assert_true(stamps_trust_is_equal(&before, &after));
 }
 
 static void a_link_that_leads_elsewhere_is_told(void **state)
 {
-	struct stamps_hold *hold = stamps_hold(&settings);
-
-	stamps_look(&before, &settings, hold);
+	stamps_hold(&hold, &settings);
+	stamps_look(&before, &settings, &hold);
 	g_unlink(path_of("link"));
 	assert_int_equal(symlink("other", path_of("link")), 0);
-	stamps_look(&after, &settings, hold);
+	stamps_look(&after, &settings, &hold);
 	assert_false(stamps_are_equal(&before, &after));
-	stamps_let_go(hold);
 }
 
 static void a_file_that_is_taken_away_is_told(void **state)
 {
-	stamps_look(&before, &settings, NULL);
+	stamps_look(&before, &settings, &hold);
 	g_unlink(path_of("trust"));
-	stamps_look(&after, &settings, NULL);
+	stamps_look(&after, &settings, &hold);
 	assert_false(stamps_trust_is_equal(&before, &after));
 }
 
@@ -102,7 +103,7 @@ static void a_url_is_no_file(void **state)
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		configure(owner, CREDENTIAL_TRUST, "pkcs11:token=trust");
 	configure(1, CREDENTIAL_CERTIFICATE, NULL);
-	stamps_look(&before, &settings, NULL);
+	stamps_look(&before, &settings, &hold);
 	assert_memory_equal(&before, &nothing, sizeof(nothing));
 }
 
@@ -126,33 +127,61 @@ static unsigned int held(const char *name)
 
 static void what_is_looked_at_is_held(void **state)
 {
-	struct stamps_hold *hold;
-
 	assert_int_equal(held("certificate") + held("link") + held("trust"), 0);
-	hold = stamps_hold(&settings);
+	stamps_hold(&hold, &settings);
 	assert_int_equal(held("link"), 1);
 	assert_int_equal(held("certificate"), 1);
 	assert_true(held("trust") >= 1);
 	assert_int_equal(held("other"), 0);
-	stamps_let_go(hold);
+	stamps_let_go(&hold);
 	assert_int_equal(held("certificate") + held("link") + held("trust"), 0);
 }
 
-/* A store that is there, and those that are not: the look is the same, held or not. */
+/* A store that is there, and those that are not: the look is the same at all places. */
 static void the_system_is_looked_at_where_nothing_is_named(void **state)
 {
 	static const struct stamps nothing;
-	struct stamps_hold *hold;
+	struct stamps_hold everywhere = {0};
 
+	for (size_t i = 0; i < STAMPS_STORES; i++)
+		everywhere.stores[i] = true;
 	configure(0, CREDENTIAL_TRUST, NULL);
-	hold = stamps_hold(&settings);
-	stamps_look(&before, &settings, NULL);
-	stamps_look(&after, &settings, hold);
+	stamps_hold(&hold, &settings);
+	stamps_look(&before, &settings, &everywhere);
+	stamps_look(&after, &settings, &hold);
 	assert_true(stamps_are_equal(&before, &after));
-	stamps_let_go(hold);
 	configure(0, CREDENTIAL_TRUST, path_of("trust"));
-	stamps_look(&after, &settings, NULL);
+	stamps_look(&after, &settings, &hold);
 	assert_memory_equal(after.system, nothing.system, sizeof(nothing.system));
+}
+
+static void a_glance_tells_what_is_held_and_what_is_not_there(void **state)
+{
+	configure(0, CREDENTIAL_CRL, path_of("absent"));
+	configure(1, CREDENTIAL_CERTIFICATE, path_of("certificate"));
+	stamps_hold(&hold, &settings);
+	stamps_look(&before, &settings, &hold);
+	stamps_glance(&after, &settings, &hold);
+	assert_true(stamps_are_equal(&before, &after));
+	put("certificate");
+	stamps_glance(&after, &settings, &hold);
+	assert_false(stamps_are_equal(&before, &after));
+	assert_true(stamps_trust_is_equal(&before, &after));
+}
+
+/* Some names the kernel never tells without what may take time, as it does where it has to ask a disk. */
+static void a_glance_that_would_take_time_tells_nothing(void **state)
+{
+	g_autofree char *path = g_strconcat("/proc/self/root", path_of("certificate"), NULL);
+
+	configure(1, CREDENTIAL_CERTIFICATE, path);
+	stamps_hold(&hold, &settings);
+	stamps_look(&before, &settings, &hold);
+	stamps_look(&after, &settings, &hold);
+	assert_true(stamps_are_equal(&before, &after));
+	stamps_glance(&after, &settings, &hold);
+	assert_false(stamps_are_equal(&before, &after));
+	assert_true(stamps_trust_is_equal(&before, &after));
 }
 
 int main(void)
@@ -168,6 +197,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_looked_at_is_held, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_system_is_looked_at_where_nothing_is_named,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_glance_tells_what_is_held_and_what_is_not_there,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_glance_that_would_take_time_tells_nothing, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,14 +192,14 @@ listens() {
 
 tlshd_pid() { cat "$SCENARIO_DIR/${1:-tlshd}.pid"; }
 
-# workers [NAME]: their process numbers, which are those at the other ends of the broker's sockets; a signer is
-# none. systemd has a copy of each of these, and the other end of one.
+# workers [NAME]: their process numbers, which are those at the other ends of the broker's sockets; a signer and a
+# reader are none. systemd has a copy of each of these, and the other end of one.
 workers() {
 	local pid
 	pid=$(tlshd_pid "$@")
 	nsenter "--net=/proc/$pid/ns/net" ss -xnpH | awk -v broker="$pid" '
 		$1 != "u_seq" || !/pid=/ { next } # one on its way has no owner yet
-		/"tlshd-signer"/ { next }
+		/"tlshd-signer"|"\(tlshd-reader\)"/ { next }
 		index($0, "pid=" broker ",") { other[$8] = 1; next }
 		{ pid = $0; sub(/.*pid=/, "", pid); sub(/[^0-9].*/, "", pid) }
 		pid != 1 { at[$6] = pid }

@@ -67,8 +67,7 @@ static void on_late(void *ctx, struct job *j)
 	if (job_is_held_long(j))
 		intake_hurry(b->intake, j);
 	else if (j->state == JOB_HELD)
-		job_fail(j, CAUSE_SIGNER_GONE,
-			 "the certificates and keys that have changed are not in use in time");
+		job_fail(j, CAUSE_SIGNER_GONE, credentials_lateness(b->credentials));
 	else if (j->state == JOB_NEW || j->state == JOB_WAITING)
 		job_fail(j, CAUSE_SILENT_PEER, NULL);
 	else

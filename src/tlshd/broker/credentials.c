@@ -5,23 +5,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "tlshd/broker/reader.h"
 #include "tlshd/broker/signing.h"
 #include "tlshd/broker/stamps.h"
-#include "tlshd/shared/memfile.h"
 
-/* A CRL with a million entries has some 40 MB. */
-#define FILE_MAX ((size_t)64 * 1024 * 1024)
-/* A signer that has gone is started again, but not without end. */
+/* A reader or a signer that has gone is started again, but not without end. */
 #define RETRY_USEC G_USEC_PER_SEC
 
 /* One of a set. */
 struct credential {
 	bool configured;
-	bool is_url;
 	int fd; /* -1 for none */
 	char *text; /* its path or URL */
 	struct outcome outcome; /* a success, or why it cannot be used */
@@ -44,12 +40,13 @@ struct credentials {
 	const config *settings;
 	struct credentials_set *in_force; /* that workers have who serve; NULL before the first */
 	struct credentials_set *current; /* it, or what takes its place: workers are born with this */
+	struct reader *reader; /* of the files that are to be loaded next; NULL when none are read */
 	struct credentials_set *loading;
 	uint64_t loads; /* the number of the last that has begun */
 	bool stay; /* of the signers to come */
 	struct stamps stamps; /* of what was loaded last, whether it was usable or not */
-	struct stamps_hold *hold; /* of the same */
-	uint64_t retry_at; /* usec, monotonic: when a signer that is gone is started again */
+	struct stamps_hold hold; /* of the same */
+	uint64_t retry_at; /* usec, monotonic: when a reader or signer that is gone is started again */
 };
 
 static const char *const kind_names[CREDENTIAL_KINDS] = {
@@ -68,16 +65,6 @@ static const enum handshake_side sides[CREDENTIAL_OWNERS] = {HANDSHAKE_CLIENT, H
 static uint64_t now(void)
 {
 	return (uint64_t)g_get_monotonic_time();
-}
-
-static bool is_key(size_t kind)
-{
-	return kind == CREDENTIAL_KEY || kind == CREDENTIAL_PQ_KEY;
-}
-
-static bool is_certificate(size_t kind)
-{
-	return kind == CREDENTIAL_CERTIFICATE || kind == CREDENTIAL_PQ_CERTIFICATE;
 }
 
 /* ---- sets ---- */
@@ -200,7 +187,7 @@ size_t credentials_set_give(struct credentials_set *set, uint32_t worker,
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
 			if (set->one[owner][kind].configured) {
 				describe(&set->one[owner][kind], owner, kind, &out[n]);
-				if (is_key(kind))
+				if (credential_is_key(kind))
 					hide_key(&set->one[owner][kind], &out[n]);
 				n++;
 			}
@@ -228,73 +215,6 @@ int credentials_set_grant(struct credentials_set *set, uint32_t worker, uint32_t
 
 /* ---- files ---- */
 
-/* What others may read or change is the administrator's to know; ktls-utils takes it all the same. */
-static void warn_of_mode(const char *path, size_t kind, const struct stat *st)
-{
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		log_warning("%s belongs to the user %u, who can replace it: chown root %s", path,
-			    (unsigned int)st->st_uid, path);
-	if (is_key(kind) && st->st_mode & (S_IRWXG | S_IRWXO))
-		log_warning("%s is a private key that others than its owner may use: chmod 600 %s",
-			    path, path);
-	else if (st->st_mode & (S_IWGRP | S_IWOTH))
-		log_warning("%s can be changed by others than its owner: chmod go-w %s", path,
-			    path);
-}
-
-static int open_regular(const char *path, struct stat *st)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
-		return fd;
-	close(fd);
-	return -EINVAL;
-}
-
-static int read_file(const char *path, size_t kind)
-{
-	struct stat st;
-	int fd = open_regular(path, &st);
-	int copy;
-
-	if (fd < 0)
-		return fd;
-	warn_of_mode(path, kind, &st);
-	copy = memfile_of_file(fd, FILE_MAX);
-	close(fd);
-	return copy;
-}
-
-/* Sets the place in @set to what @path has. */
-static void read_one(struct credential *one, const char *path, size_t kind)
-{
-	one->configured = true;
-	one->text = g_strdup(path);
-	one->is_url = !stamps_is_file(path);
-	if (one->is_url && is_key(kind))
-		return;
-	one->fd = read_file(path, kind);
-	if (one->fd >= 0)
-		return;
-	if (one->fd == -ENOENT && kind == CREDENTIAL_CRL) {
-		/* As ktls-utils does, but not in silence. */
-		log_warning("%s does not exist: certificates are not checked for revocation; remove x509.crl, or put a list there",
-			    path);
-		one->configured = false;
-	} else if (one->fd == -ENOENT && is_certificate(kind)) {
-		log_warning("%s does not exist: there is no certificate until somebody puts one there",
-			    path);
-		one->configured = false;
-	} else {
-		outcome_set(&one->outcome, CAUSE_CREDENTIAL_UNREADABLE, "%s: %s", path,
-			    one->fd == -EINVAL ? "it is no regular file" : g_strerror(-one->fd));
-	}
-	one->fd = -1;
-}
-
 /* A certificate is nothing without its key, and a key nothing without its certificate. */
 static void pair(struct credential *certificate, struct credential *key)
 {
@@ -305,30 +225,44 @@ static void pair(struct credential *certificate, struct credential *key)
 		key->configured = false;
 }
 
-static struct credentials_set *read_set(struct credentials *c)
+static struct credentials_set *new_set(struct credentials *c)
 {
 	struct credentials_set *set = g_new0(struct credentials_set, 1);
 
 	set->all = c;
 	set->refs = 1;
+	set->load = c->loads;
+	set->stays = c->stay;
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-			struct credential *one = &set->one[owner][kind];
 			const char *path = c->settings->x509[owner][kind];
 
-			one->fd = -1;
-			one->outcome = (struct outcome)OUTCOME_INIT;
-			if (path) {
-				read_one(one, path, kind);
-			} else if (kind ==
-				   CREDENTIAL_TRUST) { /* the system's, which the signer reads */
-				one->configured = true;
-				one->text = g_strdup("");
-			}
+			set->one[owner][kind] = (struct credential){
+				.configured = path || kind == CREDENTIAL_TRUST,
+				.fd = -1,
+				.text = g_strdup(path ? path : ""),
+				.outcome = OUTCOME_INIT,
+			};
 		}
+	return set;
+}
+
+/* A set of what has been read; the descriptors are the set's. */
+static struct credentials_set *take_files(struct credentials *c, struct reading *what)
+{
+	struct credentials_set *set = new_set(c);
+
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++) {
 		struct credential *one = set->one[owner];
 
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			struct reader_file *file = &what->files[owner][kind];
+
+			one[kind].configured = file->configured;
+			one[kind].outcome = file->outcome;
+			one[kind].fd = file->fd;
+			file->fd = -1;
+		}
 		pair(&one[CREDENTIAL_CERTIFICATE], &one[CREDENTIAL_KEY]);
 		pair(&one[CREDENTIAL_PQ_CERTIFICATE], &one[CREDENTIAL_PQ_KEY]);
 	}
@@ -352,6 +286,11 @@ static void log_problems(const struct credentials_set *set)
 				  owner_names[owner], info->sentence, detail, info->id,
 				  info->remedy);
 		}
+}
+
+static bool is_loading(const struct credentials *c)
+{
+	return c->reader || c->loading;
 }
 
 static void adopt(struct credentials *c)
@@ -391,13 +330,10 @@ static void keep_pairs(struct credentials_set *set, struct credentials_set *befo
 	set->stays = before->stays;
 }
 
-/* It answers for what @refused was loaded from; but not for what no signer has looked at. */
-static void stay(struct credentials *c, const struct credentials_set *refused)
+/* The last load has ended, and nothing takes the place of what there is. */
+static void stay(struct credentials *c)
 {
-	log_warning("the certificates and keys that were loaded before stay in use");
-	c->current->load = refused->load;
-	if (!refused->has_gone)
-		c->current->stamps = refused->stamps;
+	c->current->load = c->loads;
 	if (c->current == c->in_force)
 		c->params.settled(c->params.ctx);
 }
@@ -421,9 +357,11 @@ static void judge(struct credentials *c)
 		adopt(c);
 		return;
 	}
-	c->loading = NULL;
-	stay(c, set);
-	credentials_set_unref(set);
+	log_warning("the certificates and keys that were loaded before stay in use");
+	if (!set->has_gone) /* they answer for what it was loaded from; but not for what nobody has looked at */
+		c->current->stamps = set->stamps;
+	credentials_set_unref(g_steal_pointer(&c->loading));
+	stay(c);
 }
 
 /* A path or a URL for the log. */
@@ -453,7 +391,7 @@ static void on_loaded(void *ctx, const struct ipc_loaded *what, int fd)
 
 		outcome_set(&one->outcome, what->cause, "%s: %s", name, what->text);
 	}
-	if (fd >= 0 || is_key(what->kind))
+	if (fd >= 0 || credential_is_key(what->kind))
 		close_content(one);
 	if (fd >= 0)
 		one->fd = fd;
@@ -476,6 +414,16 @@ static void lose_all(struct credentials_set *set, const char *why)
 					    why);
 }
 
+/* Nobody has seen what is on the disk. */
+static void lose_loading(struct credentials *c, const char *why)
+{
+	lose_all(c->loading, why);
+	c->loading->has_gone = true;
+	c->retry_at = now() + RETRY_USEC;
+	memset(&c->stamps, 0, sizeof(c->stamps));
+	judge(c);
+}
+
 static void on_gone(void *ctx, const char *why)
 {
 	struct credentials_set *set = ctx;
@@ -483,12 +431,7 @@ static void on_gone(void *ctx, const char *why)
 
 	if (set == c->loading) {
 		log_error("the signer is lost before it has loaded anything: %s", why);
-		lose_all(set, why);
-		set->has_gone = true;
-		c->retry_at = now() + RETRY_USEC;
-		memset(&c->stamps, 0,
-		       sizeof(c->stamps)); /* what is on the disk has not been seen */
-		judge(c);
+		lose_loading(c, why);
 	} else if (has_keys_from(c->current, set) || has_keys_from(c->in_force, set)) {
 		log_error("the signer is lost: %s; handshakes that need a signature fail until the next one is there",
 			  why);
@@ -511,7 +454,7 @@ static void on_upgraded(void *ctx, const char *build)
 	set->all->params.upgraded(set->all->params.ctx, build);
 }
 
-static void begin_load(struct credentials *c)
+static void start_signer(struct credentials *c)
 {
 	struct birth_credential credentials[CREDENTIAL_OWNERS * CREDENTIAL_KINDS];
 	struct signing_params params = {
@@ -526,17 +469,10 @@ static void begin_load(struct credentials *c)
 		.gone = on_gone,
 		.refused = on_refused,
 		.upgraded = on_upgraded,
+		.ctx = c->loading,
 	};
 	int r;
 
-	stamps_let_go(c->hold);
-	c->hold = stamps_hold(c->settings);
-	/* Before they are read: what changes meanwhile is seen next time. */
-	stamps_look(&c->stamps, c->settings, c->hold);
-	params.ctx = c->loading = read_set(c);
-	c->loading->load = ++c->loads;
-	c->loading->stamps = c->stamps;
-	c->loading->stays = c->stay;
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
 			if (is_usable(&c->loading->one[owner][kind]))
@@ -547,48 +483,115 @@ static void begin_load(struct credentials *c)
 		on_gone(c->loading, g_strerror(-r));
 }
 
+static void on_read(void *ctx, struct reading *what)
+{
+	struct credentials *c = ctx;
+
+	reader_free(g_steal_pointer(&c->reader));
+	stamps_let_go(&c->hold);
+	c->hold = what->hold;
+	if (what->same) {
+		stay(c);
+		return;
+	}
+	c->stamps = what->stamps;
+	c->loading = take_files(c, what);
+	c->loading->stamps = what->stamps;
+	start_signer(c);
+}
+
+static void on_not_read(void *ctx, const char *why)
+{
+	struct credentials *c = ctx;
+
+	reader_free(g_steal_pointer(&c->reader));
+	log_error("certificates and keys cannot be read: %s", why);
+	c->loading = new_set(c);
+	lose_loading(c, why);
+}
+
+/* @before: they are only read if they are not like that; NULL to read them anyhow. */
+static void begin_load(struct credentials *c, const struct stamps *before)
+{
+	const struct reader_params params = {
+		.event = c->params.event,
+		.settings = c->settings,
+		.before = before,
+		.done = on_read,
+		.gone = on_not_read,
+		.ctx = c,
+	};
+	int r;
+
+	c->loads++;
+	r = reader_new(&c->reader, &params);
+	if (r < 0)
+		on_not_read(c, g_strerror(-r));
+}
+
+/* What is read and loaded is not what is wanted any more. */
+static void break_off(struct credentials *c)
+{
+	reader_free(g_steal_pointer(&c->reader));
+	credentials_set_unref(g_steal_pointer(&c->loading));
+}
+
 void credentials_configure(struct credentials *c, const config *settings)
 {
-	bool wanted = c->loading || c->current;
+	bool wanted = is_loading(c) || c->current;
 
 	c->settings = settings;
-	if (c->loading) /* of files that may not be configured any more */
-		credentials_set_unref(g_steal_pointer(&c->loading));
+	break_off(c); /* of files that may not be configured any more */
 	if (wanted || config_has_credentials(settings))
-		begin_load(c);
+		begin_load(c, NULL);
 }
 
 /* Is a set on its way? */
 static bool is_changing(const struct credentials *c)
 {
-	return c->loading || c->current != c->in_force;
+	return is_loading(c) || c->current != c->in_force;
+}
+
+/* Is a set missing, whatever the disk says? */
+static bool is_wanting(const struct credentials *c, bool signer)
+{
+	return !c->current || (signer && !c->current->stays);
 }
 
 static bool has_to_load(const struct credentials *c, bool signer, bool changed)
 {
-	return !c->current || (signer && !c->current->stays) ||
-	       ((has_gone(c->current) || changed) && now() >= c->retry_at);
+	return is_wanting(c, signer) || ((has_gone(c->current) || changed) && now() >= c->retry_at);
+}
+
+/* Return: has a load begun? */
+static bool load_if_needed(struct credentials *c, bool signer, bool changed)
+{
+	if (c->loading && signer && !c->loading->stays) { /* its signer would end */
+		break_off(c);
+		begin_load(c, NULL);
+		return true;
+	}
+	if (is_changing(c) || !has_to_load(c, signer, changed))
+		return false;
+	begin_load(c, is_wanting(c, signer) || has_gone(c->current) ? NULL : &c->stamps);
+	return true;
 }
 
 int credentials_check(struct credentials *c, bool signer, uint64_t *load)
 {
 	struct stamps stamps;
-	bool changed;
+	bool changed, begun;
 
 	c->stay |= signer;
-	if (c->loading && signer && !c->loading->stays) { /* its signer would end */
-		credentials_set_unref(g_steal_pointer(&c->loading));
-		begin_load(c);
-	}
-	stamps_look(&stamps, c->settings, c->hold);
+	stamps_glance(&stamps, c->settings, &c->hold);
 	changed = !stamps_are_equal(&stamps, &c->stamps);
-	if (!is_changing(c) && has_to_load(c, signer, changed)) {
-		begin_load(c);
-		changed = false;
-	}
+	begun = load_if_needed(c, signer, changed);
 	if (!is_changing(c))
 		return 0;
-	*load = c->loads + (changed || (!c->loading && has_to_load(c, signer, false)));
+	*load = c->loads;
+	/* What changed may have been read before that. */
+	if (!begun && (changed || (!is_loading(c) && has_to_load(c, signer, false))))
+		++*load;
 	return -EAGAIN;
 }
 
@@ -603,8 +606,15 @@ bool credentials_suffice(struct credentials *c, bool signer)
 
 	if (!c->in_force || has_gone(c->in_force) || (signer && !c->in_force->stays))
 		return false;
-	stamps_look(&stamps, c->settings, c->hold);
+	stamps_glance(&stamps, c->settings, &c->hold);
 	return stamps_trust_is_equal(&stamps, &c->in_force->stamps);
+}
+
+const char *credentials_lateness(const struct credentials *c)
+{
+	return c->reader
+		       ? "the files of the certificates and keys are not read in time: their disk may not answer"
+		       : "the certificates and keys that have changed are not in use in time";
 }
 
 struct credentials *credentials_new(const struct credentials_params *params)
@@ -619,9 +629,9 @@ void credentials_free(struct credentials *c)
 {
 	if (!c)
 		return;
-	credentials_set_unref(c->loading);
+	break_off(c);
 	credentials_set_unref(c->current);
 	credentials_set_unref(c->in_force);
-	stamps_let_go(c->hold);
+	stamps_let_go(&c->hold);
 	g_free(c);
 }

@@ -77,8 +77,8 @@ void credentials_free(struct credentials *c);
  * credentials_configure() - from now on these settings count.
  * @settings: borrowed until the next call
  *
- * What they name is read at once; if they name nothing, the system's trust store is read only when
- * credentials_check() asks for it.
+ * What they name is read from now on, by a process of its own (reader.h); if they name nothing, the system's
+ * trust store is read only when credentials_check() asks for it.
  */
 void credentials_configure(struct credentials *c, const config *settings);
 
@@ -87,11 +87,13 @@ void credentials_configure(struct credentials *c, const config *settings);
  * @signer: a signer is needed, even where no private key is configured
  * @load: set on -EAGAIN, for credentials_ended()
  *
- * Looks at the files, as ktls-utils' users expect: who replaces a certificate need not tell us. What has
- * changed is loaded as a whole set, and that comes into force only when it is usable and workers have it.
+ * Glances at the files, as ktls-utils' users expect: who replaces a certificate need not tell us. What has
+ * changed is loaded as a whole set, and that comes into force only when it is usable and workers have it. A
+ * glance waits for nothing; where it does not tell enough, there is a load, which may find that nothing has
+ * changed.
  *
  * Return: 0; -EAGAIN when a load has to end first. Only who sees a change while another one is being
- * loaded waits for the next load.
+ * loaded waits for the next load; or, if that one has read the change, for none.
  */
 int credentials_check(struct credentials *c, bool signer, uint64_t *load);
 
@@ -106,6 +108,9 @@ bool credentials_ended(const struct credentials *c, uint64_t load);
  * whose certificate has been revoked gets in because we are slow.
  */
 bool credentials_suffice(struct credentials *c, bool signer);
+
+/** credentials_lateness() - what those wait for who have waited too long for a load: a sentence's end. */
+const char *credentials_lateness(const struct credentials *c);
 
 /** credentials_enter() - @set is in force: those who serve from now on have it. NULL is fine. */
 void credentials_enter(struct credentials *c, struct credentials_set *set);

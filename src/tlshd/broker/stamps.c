@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* How the files of certificates, keys and lists are told from their successors, without reading the disk. */
+/* How the files of certificates, keys and lists are told from their successors, with and without the disk. */
 #include "tlshd/broker/stamps.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/openat2.h>
+
+/* Linux 5.12; not in the headers of every system that we are built on. */
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
 
 /* GnuTLS does not tell for which of them it was built. */
 static const char *const stores[STAMPS_STORES] = {
@@ -14,11 +22,6 @@ static const char *const stores[STAMPS_STORES] = {
 	"/etc/pki/ca-trust/source",
 	"/etc/ssl/ca-bundle.pem",
 	"/etc/ssl/cert.pem",
-};
-
-struct stamps_hold {
-	GArray *fds;
-	bool stores[STAMPS_STORES]; /* are looked at */
 };
 
 bool stamps_is_file(const char *text)
@@ -52,16 +55,15 @@ static bool hold_path(struct stamps_hold *hold, const char *path)
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
 		if (fds[i] >= 0)
-			g_array_append_val(hold->fds, fds[i]);
+			hold->fds[hold->n++] = fds[i];
 	return fds[1] >= 0;
 }
 
-struct stamps_hold *stamps_hold(const config *settings)
+void stamps_hold(struct stamps_hold *hold, const config *settings)
 {
-	struct stamps_hold *hold = g_new0(struct stamps_hold, 1);
 	bool some = false;
 
-	hold->fds = g_array_new(false, false, sizeof(int));
+	*hold = (struct stamps_hold){0};
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
 			const char *path = path_at(settings, owner, kind);
@@ -70,48 +72,87 @@ struct stamps_hold *stamps_hold(const config *settings)
 				hold_path(hold, path);
 		}
 	if (!wants_system(settings))
-		return hold;
+		return;
 	for (size_t i = 0; i < STAMPS_STORES; i++)
 		some |= hold->stores[i] = hold_path(hold, stores[i]);
 	for (size_t i = 0; !some && i < STAMPS_STORES; i++)
 		hold->stores[i] = true;
-	return hold;
 }
 
 void stamps_let_go(struct stamps_hold *hold)
 {
-	if (!hold)
-		return;
-	for (guint i = 0; i < hold->fds->len; i++)
-		close(g_array_index(hold->fds, int, i));
-	g_array_unref(hold->fds);
-	g_free(hold);
+	for (size_t i = 0; i < hold->n; i++)
+		close(hold->fds[i]);
+	*hold = (struct stamps_hold){0};
+}
+
+static void stamp_from(struct stamp *out, const struct stat *st)
+{
+	out->device = st->st_dev;
+	out->inode = st->st_ino;
+	out->size = st->st_size;
+	out->modified = st->st_mtim;
+	out->changed = st->st_ctim;
 }
 
 static void look_at(struct stamp *out, const char *path)
 {
 	struct stat st;
 
-	if (!path || stat(path, &st) < 0)
+	if (stat(path, &st) == 0)
+		stamp_from(out, &st);
+}
+
+/* Errors that tell what there is at a path. */
+static bool is_answer(int err)
+{
+	return err == ENOENT || err == ENOTDIR || err == EACCES || err == ELOOP;
+}
+
+/*
+ * stat() would wait for the disk where a name has left the caches, which happens to one that nobody can hold:
+ * of no file, or of a link to a link. And it notes in a link, once a day, when that was last followed.
+ */
+static void glance_at(struct stamp *out, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED};
+	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	struct stat st;
+
+	if (fd < 0 ? !is_answer(errno) : fstat((int)fd, &st) < 0)
+		memset(out, 0xff, sizeof(*out));
+	else if (fd >= 0)
+		stamp_from(out, &st);
+	if (fd >= 0)
+		close((int)fd);
+}
+
+static void visit(struct stamps *out, const config *settings, const struct stamps_hold *hold,
+		  void (*at)(struct stamp *out, const char *path))
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
+		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+			const char *path = path_at(settings, owner, kind);
+
+			if (path)
+				at(&out->files[owner][kind], path);
+		}
+	if (!wants_system(settings))
 		return;
-	out->device = st.st_dev;
-	out->inode = st.st_ino;
-	out->size = st.st_size;
-	out->modified = st.st_mtim;
-	out->changed = st.st_ctim;
+	for (size_t i = 0; i < STAMPS_STORES; i++)
+		if (hold->stores[i])
+			at(&out->system[i], stores[i]);
 }
 
 void stamps_look(struct stamps *out, const config *settings, const struct stamps_hold *hold)
 {
-	memset(out, 0, sizeof(*out));
-	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
-		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
-			look_at(&out->files[owner][kind], path_at(settings, owner, kind));
-	if (!wants_system(settings))
-		return;
-	for (size_t i = 0; i < STAMPS_STORES; i++)
-		if (!hold || hold->stores[i])
-			look_at(&out->system[i], stores[i]);
+	visit(out, settings, hold, look_at);
+}
+
+void stamps_glance(struct stamps *out, const config *settings, const struct stamps_hold *hold)
+{
+	visit(out, settings, hold, glance_at);
 }
 
 bool stamps_are_equal(const struct stamps *a, const struct stamps *b)

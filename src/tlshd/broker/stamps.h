@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How the files of certificates, keys and lists are told from their successors, without reading the disk. */
+/* How the files of certificates, keys and lists are told from their successors, with and without the disk. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,28 +25,44 @@ struct stamps {
 	struct stamp system[STAMPS_STORES];
 };
 
+/* A link, and what it leads to, for each file. */
+#define STAMPS_HELD_MAX (2 * (CREDENTIAL_OWNERS * CREDENTIAL_KINDS + STAMPS_STORES))
+
 /**
  * struct stamps_hold - descriptors of the files, which are not open for reading.
+ * @fds, @n: what is held
+ * @stores: where the system's trust store is looked for
  *
- * What is held stays in the kernel's caches, with the directories that lead to it. So a look at it needs
- * nothing from a disk, which may be the one that is waiting for this daemon's next handshake.
+ * What is held stays in the kernel's caches, with the directories that lead to it. So a glance at it finds it,
+ * although the disk may be the one that is waiting for this daemon's next handshake.
  */
-struct stamps_hold;
+struct stamps_hold {
+	int fds[STAMPS_HELD_MAX];
+	size_t n;
+	bool stores[STAMPS_STORES];
+};
 
-/** stamps_hold() - hold what the settings name and what is there now; to be freed by stamps_let_go(). */
-struct stamps_hold *stamps_hold(const config *settings);
+/** stamps_hold() - hold what the settings name and what is there now; @hold is to be let go. */
+void stamps_hold(struct stamps_hold *hold, const config *settings);
 
-/** stamps_let_go() - NULL is fine. */
+/** stamps_let_go() - then @hold holds nothing; all zeros are fine. */
 void stamps_let_go(struct stamps_hold *hold);
 
 /**
- * stamps_look() - what the files are like now.
- * @hold: of these settings; NULL for none
+ * stamps_look() - what the files are like now; for that a disk may have to be waited for.
+ * @hold: of these settings
  *
  * Of the places where the system's trust store may be, only those are looked at where there was one when
  * @hold was made, if there was any: only what exists can be held.
  */
 void stamps_look(struct stamps *out, const config *settings, const struct stamps_hold *hold);
+
+/**
+ * stamps_glance() - the same without ever waiting, by what the kernel has in its caches.
+ *
+ * The stamp of a file of which that does not tell enough is equal to none that stamps_look() gives.
+ */
+void stamps_glance(struct stamps *out, const config *settings, const struct stamps_hold *hold);
 
 /** stamps_is_file() - does a setting name a file? A URL, of a token for one, does not. */
 bool stamps_is_file(const char *text);
