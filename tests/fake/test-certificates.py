@@ -567,6 +567,27 @@ def who_is_revoked_gets_in_by_no_slow_signer():
         assert s.connect("client")[0].status
         s.daemon.wait_for_line(r"\[certificate-revoked\]")
 
+def who_is_revoked_gets_in_by_no_reader_or_signer_that_dies():
+    with Slow() as s:
+        for n, (hinder, end, victim) in enumerate([(s.takes_disk_away, s.gives_disk_back, "(tlshd-reader)"), (s.slow, s.fast, "tlshd-signer")], 1):
+            s.revokes("clean")
+            same("status", 0, s.connect("client")[0].status)
+            before = children(s.daemon, victim)
+            hinder()
+            s.revokes("revoking")
+            s.daemon.timeout_ms = 8000
+            peer = start_s_client(port=s.daemon.port, cert="client")
+            request = s.daemon.next_request()
+            s.daemon.wait(lambda: set(children(s.daemon, victim)) - set(before), "nobody loads the list")
+            for process in set(children(s.daemon, victim)) - set(before):
+                os.kill(process, signal.SIGKILL)
+            s.daemon.wait_for_line("cannot be read: the process|is lost before", n)
+            end()
+            assert request.outcome()
+            peer.communicate(timeout=kernel.PATIENCE)
+            s.daemon.wait_for_line(r"\[certificate-revoked\]", n) # tried again at half of its time
+            s.daemon.timeout_ms = kernel.GRANTED_MS
+
 def half_of_a_certificate_changes_nothing():
     whole = open(held("server", ".pem")).read()
     for n in len(whole) // 2, 0, len(whole) - 30:
@@ -706,6 +727,7 @@ sys.exit(run_cases([marked(case) for case in [
     a_signer_that_dies_while_the_disk_is_away_stalls_no_pre_shared_key,
     a_handshake_that_has_begun_ends_with_the_certificate_of_its_beginning,
     who_is_revoked_gets_in_by_no_slow_signer,
+    who_is_revoked_gets_in_by_no_reader_or_signer_that_dies,
     half_of_a_certificate_changes_nothing,
     a_key_that_is_replaced_first_waits_for_its_certificate,
     who_is_revoked_is_refused_beside_a_pair_that_is_half_replaced,

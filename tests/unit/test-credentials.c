@@ -336,11 +336,11 @@ static void what_a_glance_does_not_tell_is_looked_at_and_not_loaded(void **state
 	assert_false(credentials_ended(c, load));
 }
 
-/* As without a signer: what others say goes on, and nobody is let in by a list that nobody has read. */
+/* What there is stays, but nobody is let in by a list that has been replaced by one that nobody has read. */
 static void files_that_are_not_read_change_nothing(void **state)
 {
 	struct credentials_set *before;
-	uint64_t load = 0;
+	uint64_t load = 0, next = 0;
 
 	begin();
 	before = born_with;
@@ -348,11 +348,23 @@ static void files_that_are_not_read_change_nothing(void **state)
 	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
 	reader->params.gone(reader->params.ctx, "it died");
 	assert_int_equal(n_settled, 1);
-	assert_true(credentials_ended(c, load));
+	assert_false(credentials_ended(c, load));
 	assert_ptr_equal(born_with, before);
 	assert_false(credentials_suffice(c, false));
-	assert_int_equal(credentials_check(c, false, &load), 0); /* the next try comes later */
-	assert_null(reader);
+	assert_int_equal(credentials_check(c, false, &next), -EAGAIN);
+	assert_true(next > load);
+	assert_null(reader); /* the next try comes later */
+}
+
+static void own_files_that_are_not_read_hold_up_nobody(void **state)
+{
+	uint64_t load = 0;
+
+	begin();
+	put("certificate", "second");
+	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
+	reader->params.gone(reader->params.ctx, "it died");
+	assert_int_equal(credentials_check(c, false, &load), 0);
 }
 
 static void first_files_that_are_not_read_are_an_ending_with_a_cause(void **state)
@@ -430,8 +442,9 @@ static void set_without_a_signer_is_no_set(void **state)
 	read_files();
 	newest->params.gone(newest->params.ctx, "it died");
 	assert_int_equal(n_settled, 1);
-	assert_true(credentials_ended(c, load));
+	assert_false(credentials_ended(c, load));
 	assert_false(credentials_suffice(c, false));
+	assert_int_equal(credentials_check(c, false, &load), -EAGAIN);
 }
 
 static void signer_that_dies_in_force_does_not_suffice(void **state)
@@ -511,6 +524,7 @@ int main(void)
 		TEST(reload_breaks_off_what_is_read),
 		TEST(what_a_glance_does_not_tell_is_looked_at_and_not_loaded),
 		TEST(files_that_are_not_read_change_nothing),
+		TEST(own_files_that_are_not_read_hold_up_nobody),
 		TEST(first_files_that_are_not_read_are_an_ending_with_a_cause),
 		TEST(set_that_makes_no_sense_changes_nothing),
 		TEST(new_list_counts_beside_a_pair_that_is_half_replaced),

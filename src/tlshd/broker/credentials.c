@@ -33,6 +33,7 @@ struct credentials_set {
 	struct credentials_set *keeper; /* whose signer has the keys; NULL for its own */
 	bool stays; /* it runs even without keys, for those that mounts name */
 	bool has_gone; /* it has ended */
+	bool is_unread; /* nobody has looked at the files: all of it fails */
 };
 
 struct credentials {
@@ -330,10 +331,13 @@ static void keep_pairs(struct credentials_set *set, struct credentials_set *befo
 	set->stays = before->stays;
 }
 
-/* The last load has ended, and nothing takes the place of what there is. */
-static void stay(struct credentials *c)
+/* The last load has ended, and nothing takes the place of what there is. @seen: what is on the disk */
+static void stay(struct credentials *c, const struct stamps *seen)
 {
-	c->current->load = c->loads;
+	if (seen) {
+		c->current->load = c->loads;
+		c->current->stamps = *seen;
+	}
 	if (c->current == c->in_force)
 		c->params.settled(c->params.ctx);
 }
@@ -358,10 +362,9 @@ static void judge(struct credentials *c)
 		return;
 	}
 	log_warning("the certificates and keys that were loaded before stay in use");
-	if (!set->has_gone) /* they answer for what it was loaded from; but not for what nobody has looked at */
-		c->current->stamps = set->stamps;
-	credentials_set_unref(g_steal_pointer(&c->loading));
-	stay(c);
+	c->loading = NULL;
+	stay(c, set->is_unread ? NULL : &set->stamps);
+	credentials_set_unref(set);
 }
 
 /* A path or a URL for the log. */
@@ -418,7 +421,7 @@ static void lose_all(struct credentials_set *set, const char *why)
 static void lose_loading(struct credentials *c, const char *why)
 {
 	lose_all(c->loading, why);
-	c->loading->has_gone = true;
+	c->loading->has_gone = c->loading->is_unread = true;
 	c->retry_at = now() + RETRY_USEC;
 	memset(&c->stamps, 0, sizeof(c->stamps));
 	judge(c);
@@ -491,7 +494,7 @@ static void on_read(void *ctx, struct reading *what)
 	stamps_let_go(&c->hold);
 	c->hold = what->hold;
 	if (what->same) {
-		stay(c);
+		stay(c, &what->stamps);
 		return;
 	}
 	c->stamps = what->stamps;
@@ -577,6 +580,12 @@ static bool load_if_needed(struct credentials *c, bool signer, bool changed)
 	return true;
 }
 
+/* Do we believe others than the disk says? So it is after a load of which nothing came. */
+static bool is_behind(const struct credentials *c, const struct stamps *seen)
+{
+	return !c->in_force->is_unread && !stamps_trust_is_equal(seen, &c->in_force->stamps);
+}
+
 int credentials_check(struct credentials *c, bool signer, uint64_t *load)
 {
 	struct stamps stamps;
@@ -586,7 +595,7 @@ int credentials_check(struct credentials *c, bool signer, uint64_t *load)
 	stamps_glance(&stamps, c->settings, &c->hold);
 	changed = !stamps_are_equal(&stamps, &c->stamps);
 	begun = load_if_needed(c, signer, changed);
-	if (!is_changing(c))
+	if (!is_changing(c) && !is_behind(c, &stamps))
 		return 0;
 	*load = c->loads;
 	/* What changed may have been read before that. */

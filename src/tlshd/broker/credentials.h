@@ -92,12 +92,17 @@ void credentials_configure(struct credentials *c, const config *settings);
  * glance waits for nothing; where it does not tell enough, there is a load, which may find that nothing has
  * changed.
  *
- * Return: 0; -EAGAIN when a load has to end first. Only who sees a change while another one is being
- * loaded waits for the next load; or, if that one has read the change, for none.
+ * Return: 0; -EAGAIN when a load has to end first, or to be tried again, which a call does that comes some time
+ * after the last try. Only who sees a change while another one is being loaded waits for the next load; or, if
+ * that one has read the change, for none.
  */
 int credentials_check(struct credentials *c, bool signer, uint64_t *load);
 
-/** credentials_ended() - has this load ended: is its set in force, or refused? */
+/**
+ * credentials_ended() - has this load ended: is its set in force, or refused?
+ *
+ * One whose reader or signer was lost has not: nobody knows what is in the files.
+ */
 bool credentials_ended(const struct credentials *c, uint64_t load);
 
 /**

@@ -285,7 +285,11 @@ void intake_release(struct intake *in)
 
 void intake_hurry(struct intake *in, struct job *j)
 {
-	if (credentials_suffice(in->credentials, needs_signer(j)))
+	uint64_t load;
+
+	/* A load of which nothing came may be tried again by now. */
+	if (credentials_suffice(in->credentials, needs_signer(j)) ||
+	    credentials_check(in->credentials, needs_signer(j), &load) == 0)
 		release(j);
 }
 
