@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Children of the broker that are killed, and that nobody waits for. */
+/* Processes that the broker kills, and does not wait for. */
 #include "tlshd/broker/reap.h"
 
 #include <signal.h>
@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Fails for one that is not our child. */
 static void reap(int pidfd)
 {
 	siginfo_t info;

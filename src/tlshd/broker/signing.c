@@ -3,22 +3,17 @@
 #include "tlshd/broker/signing.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "tlshd/broker/reap.h"
 
 /* A token may have to be asked over a network. */
 #define BIRTH_USEC (20 * G_USEC_PER_SEC)
-/* What a process that is killed needs to be gone, at the most. */
-#define KILLED_MS 1000
 /* A worker waits this long for a signature; more, and all of its handshakes would stand still. */
 #define SIGNATURE_SECONDS 2
 /* Lines that it may log before it is taken for mad; it has next to nothing to say. */
@@ -48,15 +43,8 @@ static void close_socket(struct signing *s)
 
 static void kill_process(struct signing *s)
 {
-	struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
-	siginfo_t info;
-
-	if (s->pidfd < 0)
-		return;
-	pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
-	if (s->params.plan.fork && poll(&ended, 1, KILLED_MS) > 0)
-		waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED);
-	close(s->pidfd);
+	if (s->pidfd >= 0)
+		reap_killed(s->params.event, s->pidfd);
 	s->pidfd = -1;
 }
 

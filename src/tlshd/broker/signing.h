@@ -43,7 +43,7 @@ struct signing;
 /** signing_new() - have one born. Return: 0 with @out set; a negative errno, logged. */
 int signing_new(struct signing **out, const struct signing_params *params);
 
-/** signing_free() - end it, and wait until it is gone. NULL is fine; of its callbacks, only from @born and @gone. */
+/** signing_free() - end it, and wait for nothing. NULL is fine; of its callbacks, only from @born and @gone. */
 void signing_free(struct signing *s);
 
 /**
