@@ -28,7 +28,7 @@ struct reader {
 
 static struct signing *newest;
 static struct reader *reader;
-static unsigned int n_signers, n_grants, n_readers;
+static unsigned int n_signers, n_grants, n_left, n_readers;
 static struct credentials *c;
 static config settings;
 static char *directory;
@@ -68,6 +68,12 @@ void signing_free(struct signing *s)
 	if (s)
 		n_signers--;
 	g_free(s);
+}
+
+void signing_leave(struct signing *s)
+{
+	n_left++;
+	signing_free(s);
 }
 
 int signing_desk(struct signing *s, uint32_t worker)
@@ -113,7 +119,7 @@ static int set_up(void **state)
 	directory = g_dir_make_tmp("test-credentials-XXXXXX", NULL);
 	assert_non_null(directory);
 	memset(&settings, 0, sizeof(settings));
-	n_signers = n_grants = n_readers = n_settled = 0;
+	n_signers = n_grants = n_left = n_readers = n_settled = 0;
 	for (size_t kind = CREDENTIAL_TRUST; kind <= CREDENTIAL_KEY; kind++) {
 		static const char *const names[] = {"trust", "crl", "certificate", "key"};
 
@@ -489,6 +495,17 @@ static void signature_is_granted_where_there_is_a_key_for_the_side(void **state)
 	assert_int_equal(n_grants, 1);
 }
 
+/* A worker that goes on after its broker may have been granted what it has not asked for yet. */
+static void broker_that_leaves_ends_no_signer(void **state)
+{
+	begin();
+	credentials_leave(c);
+	credentials_set_unref(g_steal_pointer(&born_with));
+	credentials_free(g_steal_pointer(&c));
+	assert_int_equal(n_signers, 0);
+	assert_int_equal(n_left, 1);
+}
+
 static void worker_gets_no_key_and_no_name_of_one(void **state)
 {
 	struct birth_credential out[CREDENTIALS_OF_WORKER];
@@ -515,6 +532,7 @@ static void worker_gets_no_key_and_no_name_of_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(broker_that_leaves_ends_no_signer),
 		TEST(first_set_is_waited_for_until_a_worker_has_it),
 		TEST(what_has_not_changed_is_not_loaded_again),
 		TEST(own_certificate_of_before_suffices),

@@ -162,6 +162,7 @@ static void hand_over(struct broker *b)
 		;
 	n = jobs_count(b->jobs);
 	failed = jobs_hand_over(b->jobs, heritage_queue(b->heritage));
+	credentials_leave(b->credentials);
 	pool_release(b->pool);
 	log_info("stopping; %u handshakes in flight are left to the next tlshd", n - failed);
 	sd_event_exit(b->event, 0);

@@ -48,6 +48,7 @@ struct credentials {
 	struct stamps stamps; /* of what was loaded last, whether it was usable or not */
 	struct stamps_hold hold; /* of the same */
 	uint64_t retry_at; /* usec, monotonic: when a reader or signer that is gone is started again */
+	bool leaves; /* its signers to themselves */
 };
 
 static const char *const kind_names[CREDENTIAL_KINDS] = {
@@ -88,7 +89,10 @@ void credentials_set_unref(struct credentials_set *set)
 {
 	if (!set || --set->refs)
 		return;
-	signing_free(set->signing);
+	if (set->all->leaves)
+		signing_leave(set->signing);
+	else
+		signing_free(set->signing);
 	credentials_set_unref(set->keeper);
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
@@ -632,6 +636,11 @@ struct credentials *credentials_new(const struct credentials_params *params)
 
 	c->params = *params;
 	return c;
+}
+
+void credentials_leave(struct credentials *c)
+{
+	c->leaves = true;
 }
 
 void credentials_free(struct credentials *c)

@@ -73,6 +73,9 @@ struct credentials;
 struct credentials *credentials_new(const struct credentials_params *params);
 void credentials_free(struct credentials *c);
 
+/** credentials_leave() - from now on a set that is freed does not end its signer: see signing_leave(). */
+void credentials_leave(struct credentials *c);
+
 /**
  * credentials_configure() - from now on these settings count.
  * @settings: borrowed until the next call

@@ -190,7 +190,7 @@ static int hand_over(struct pool *p, struct job *j, struct pool_worker *w)
 	return 0;
 }
 
-/* The signer of an adopted worker has ended with the broker before us, and ours does not know the worker. */
+/* The signer of an adopted worker hears nothing of us, and ours does not know the worker. */
 static bool may_have(struct pool_worker *w, const struct job *j)
 {
 	return pool_worker_takes_jobs(w) && !(w->adopted && job_is_certified(j));

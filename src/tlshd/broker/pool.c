@@ -341,7 +341,7 @@ int pool_adopt(struct pool *p, const char *name, int sock, int pidfd)
 	w = pool_worker_new(p, &birth);
 	w->stored = g_strdup(name);
 	w->adopted = w->outgoing = true;
-	credentials_set_unref(g_steal_pointer(&w->credentials)); /* its signer has ended */
+	credentials_set_unref(g_steal_pointer(&w->credentials)); /* its signer gets no more grants */
 	w->state = WORKER_RETIRED;
 	alike = pool_worker_name(w);
 	r = version < 0 ? -EINVAL : version != IPC_VERSION ? -EPROTONOSUPPORT : adopt(w);

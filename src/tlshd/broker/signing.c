@@ -58,13 +58,21 @@ static void lose(struct signing *s, const char *why)
 	s->params.gone(s->params.ctx, why);
 }
 
-void signing_free(struct signing *s)
+void signing_leave(struct signing *s)
 {
 	if (!s)
 		return;
 	close_socket(s);
-	kill_process(s);
+	if (s->pidfd >= 0)
+		close(s->pidfd);
 	g_free(s);
+}
+
+void signing_free(struct signing *s)
+{
+	if (s)
+		kill_process(s);
+	signing_leave(s);
 }
 
 /* ---- messages ---- */

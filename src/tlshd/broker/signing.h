@@ -47,6 +47,12 @@ int signing_new(struct signing **out, const struct signing_params *params);
 void signing_free(struct signing *s);
 
 /**
+ * signing_leave() - of a broker that leaves its workers to the next one: forget the signer. It ends by itself
+ * when nobody has a grant any more.
+ */
+void signing_leave(struct signing *s);
+
+/**
  * signing_desk() - let a worker ask for signatures.
  * @worker: our number of it
  *

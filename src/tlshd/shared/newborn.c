@@ -36,7 +36,8 @@ static void log_to_broker(int priority, const char *line)
 	m.header.type = IPC_LOG;
 	m.log.priority = (uint32_t)priority;
 	g_strlcpy(m.log.line, line, sizeof(m.log.line));
-	newborn_tell(log_sock, &m);
+	/* If the broker is gone, then so is the line: whoever listens to the broker hears of that. */
+	ipc_send(log_sock, &m, -1, true);
 }
 
 static void log_of_gnutls(int level, const char *text)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <glib.h>
 #include <systemd/sd-event.h>
@@ -25,6 +26,8 @@
 struct signer {
 	int sock;
 	sd_event *event;
+	sd_event_source *broker; /* NULL once the broker has ended */
+	unsigned int desks;
 	struct load_key keys[CREDENTIAL_OWNERS][2]; /* the second for peers that can do ML-DSA */
 	gnutls_pubkey_t certificates[CREDENTIAL_OWNERS][2]; /* as long as credentials are loaded */
 	bool tokens; /* a key is in one */
@@ -51,6 +54,25 @@ struct desk {
 	sd_event_source *io;
 };
 
+/* ---- the end ---- */
+
+/*
+ * A broker that is started again, or killed, leaves its workers to the next one. So what it has granted is still
+ * given; but nobody grants any more, and nobody else needs this process.
+ */
+static void end_if_done(struct signer *s)
+{
+	if (!s->broker && (!g_hash_table_size(s->grants) || !s->desks))
+		sd_event_exit(s->event, 0);
+}
+
+static void lose_broker(struct signer *s)
+{
+	s->broker = sd_event_source_disable_unref(s->broker);
+	shutdown(s->sock, SHUT_RDWR);
+	end_if_done(s);
+}
+
 /* ---- grants ---- */
 
 static void free_grant(void *ptr)
@@ -66,8 +88,10 @@ static void free_grant(void *ptr)
 static void on_grant_over(void *owner)
 {
 	struct grant *g = owner;
+	struct signer *s = g->signer;
 
-	g_hash_table_remove(g->signer->grants, GUINT_TO_POINTER(g->job));
+	g_hash_table_remove(s->grants, GUINT_TO_POINTER(g->job));
+	end_if_done(s);
 }
 
 /* Of a mount that names a key; without it, the worker is told that there is none. */
@@ -109,6 +133,8 @@ static void take_grant(struct signer *s, const struct ipc_grant *m, int fd)
 
 static void close_desk(struct desk *d)
 {
+	d->signer->desks--;
+	end_if_done(d->signer);
 	sd_event_source_disable_unref(d->io);
 	close(d->sock);
 	g_free(d);
@@ -146,7 +172,8 @@ static void refuse(struct desk *d, const char *what)
 	union ipc_message m = {.refused = {.header = {IPC_REFUSED, 0}, .worker = d->worker}};
 
 	log_error("a worker asked for %s", what);
-	newborn_tell(d->signer->sock, &m);
+	if (d->signer->broker)
+		newborn_tell(d->signer->sock, &m);
 	close_desk(d);
 }
 
@@ -176,6 +203,7 @@ static void serve(struct desk *d, const struct ipc_sign *m)
 	k = g->has_own ? &g->key : &s->keys[credential_owner(g->side)][m->pq];
 	r = k->key ? make_signature(k, g->side, m, reply.signature.signature) : -ENOKEY;
 	g_hash_table_remove(s->grants, GUINT_TO_POINTER(m->header.job));
+	end_if_done(s);
 	if (r == -EINVAL)
 		refuse(d, "a signature that TLS 1.3 does not have");
 	else
@@ -216,22 +244,23 @@ static void open_desk(struct signer *s, const struct ipc_desk *m, int fd)
 	d->signer = s;
 	d->worker = m->worker;
 	d->sock = fd;
+	s->desks++;
 	if (sd_event_add_io(s->event, &d->io, fd, EPOLLIN, on_desk, d) < 0)
 		close_desk(d);
 }
 
-/* Return: 0; -EAGAIN when there is none; another negative errno, when the loop is to end. */
+/* Return: 0; -EAGAIN when there is none; another negative errno when it was the last. */
 static int take_broker_message(struct signer *s)
 {
 	union ipc_message m;
 	const char *why;
 	int fd;
-	int r = ipc_receive(s->sock, IPC_SIGNER, &m, &fd, &why);
+	int r = s->broker ? ipc_receive(s->sock, IPC_SIGNER, &m, &fd, &why) : -EAGAIN;
 
 	if (r == -EAGAIN)
 		return r;
-	if (r < 0) { /* the broker has ended, or lets us go */
-		sd_event_exit(s->event, 0);
+	if (r < 0) {
+		lose_broker(s);
 		return r;
 	}
 	if (m.header.type == IPC_DESK)
@@ -353,7 +382,7 @@ static int open_loop(struct signer *s)
 	int r = sd_event_new(&s->event);
 
 	if (r >= 0)
-		r = sd_event_add_io(s->event, NULL, s->sock, EPOLLIN, on_broker, s);
+		r = sd_event_add_io(s->event, &s->broker, s->sock, EPOLLIN, on_broker, s);
 	if (r >= 0)
 		r = deadlines_init(&s->deadlines, s->event, on_grant_over);
 	if (r < 0)
@@ -383,6 +412,7 @@ static void run(int sock)
 		return;
 	newborn_say_born(sock);
 	sd_event_loop(s.event);
+	sd_event_source_disable_unref(s.broker);
 	g_hash_table_destroy(s.grants);
 	deadlines_clear(&s.deadlines);
 	sd_event_unref(s.event);
