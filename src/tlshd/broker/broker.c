@@ -136,17 +136,14 @@ static void on_refused(void *ctx, uint32_t worker)
 
 /* ---- signals ---- */
 
-static void start_relays(struct broker *b)
+/* @jobs: it tells the kernel of their end, if there is no next broker; NULL for none */
+static void start_relay(struct broker *b, struct upcall *kernel, struct jobs *jobs)
 {
-	int queue = heritage_queue(b->heritage);
+	int r = relay_start(kernel, jobs, heritage_queue(b->heritage));
 
-	for (size_t i = 0; i < RELAYS_MAX && b->relay[i]; i++) {
-		int r = relay_start(g_steal_pointer(&b->relay[i]), i == 0 ? b->jobs : NULL, queue);
-
-		if (r < 0)
-			log_warning("a process that takes requests until tlshd is started again cannot be started: %s",
-				    g_strerror(-r));
-	}
+	if (r < 0)
+		log_warning("a process that takes requests until tlshd is started again cannot be started: %s",
+			    g_strerror(-r));
 }
 
 /* Leaves all to the next broker, which systemd starts; or, if it does not, to the relays. */
@@ -154,12 +151,14 @@ static void hand_over(struct broker *b)
 {
 	unsigned int n, failed;
 
-	/* First the relays: there is no moment at which nobody takes requests. */
-	start_relays(b);
+	/* There is no moment at which nobody takes requests, and the last relay knows of all that we have taken. */
+	for (size_t i = 1; i < RELAYS_MAX && b->relay[i]; i++)
+		start_relay(b, g_steal_pointer(&b->relay[i]), NULL);
 	b->closed = true;
 	intake_pause(b->intake);
 	while (work(b))
 		;
+	start_relay(b, g_steal_pointer(&b->relay[0]), b->jobs);
 	n = jobs_count(b->jobs);
 	failed = jobs_hand_over(b->jobs, heritage_queue(b->heritage));
 	credentials_leave(b->credentials);

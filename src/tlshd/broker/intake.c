@@ -311,6 +311,7 @@ void intake_close(struct intake *in)
 void intake_pause(struct intake *in)
 {
 	acceptor_stop(g_steal_pointer(&in->acceptor));
+	in->full = false; /* what there was no descriptor for is for others to take */
 	in->closed = true;
 }
 
