@@ -8,13 +8,18 @@ starttls.py server PORT HOST HOST-PORT [COUNT]   relay: an NFS client connects t
 starttls.py connect COUNT HOST HOST-PORT CA-FILE
     is a client itself: so many connections one after the other, each up to the reply to a NULL; prints the
     common name of the server's certificate for each, or what went wrong
+starttls.py stall FILE HOST HOST-PORT CA-FILE
+    the same for one connection, which stops in the middle of its ClientHello until FILE exists; prints the
+    name after the handshake, and "answered" after the reply
 """
 
+import os
 import socket
 import ssl
 import struct
 import sys
 import threading
+import time
 
 # NULL of NFS 4; the credential is AUTH_TLS, or none.
 PROBE = struct.pack(">10I", 0x746C7368, 0, 2, 100003, 4, 0, 7, 0, 0, 0)
@@ -81,28 +86,86 @@ def listen(role, port, address):
             threading.Thread(target=relay, args=(near, role, address), daemon=True).start()
 
 
+def common_name(secured):
+    subject = dict(field for part in secured.getpeercert()["subject"] for field in part)
+    return subject["commonName"]
+
+
+def call(secured):
+    """A NULL, over TLS."""
+    send_record(secured, CALL)
+    if receive_record(secured)[:8] != CALL[:4] + struct.pack(">I", 1):
+        raise ValueError("the reply to NULL is none")
+
+
 def connect(address, context):
     with socket.create_connection(address) as plain:
         ask(plain)
         with context.wrap_socket(plain) as secured:
-            send_record(secured, CALL)
-            if receive_record(secured)[:8] != CALL[:4] + struct.pack(">I", 1):
-                raise ValueError("the reply to NULL is none")
-            subject = dict(field for part in secured.getpeercert()["subject"] for field in part)
-            return subject["commonName"]
+            call(secured)
+            return common_name(secured)
+
+
+class Stalling:
+    """A socket under TLS whose first flight stops in the middle until the file @go exists."""
+
+    def __init__(self, plain, context, go):
+        self.plain, self.go = plain, go
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing)
+        self.until_done(self.tls.do_handshake)
+        self.getpeercert = self.tls.getpeercert
+
+    def flush(self):
+        data = self.outgoing.read()
+        if self.go:
+            self.plain.sendall(data[: len(data) // 2])
+            while not os.path.exists(self.go):
+                time.sleep(0.05)
+            data, self.go = data[len(data) // 2 :], None
+        self.plain.sendall(data)
+
+    def until_done(self, step, *args):
+        while True:
+            try:
+                result = step(*args)
+                self.flush()
+                return result
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.plain.recv(65536)
+                if not data:
+                    raise EOFError("the peer closed the connection")
+                self.incoming.write(data)
+
+    def sendall(self, data):
+        self.until_done(self.tls.write, data)
+
+    def recv(self, count):
+        return self.until_done(self.tls.read, count)
+
+
+def stall(address, context, go):
+    with socket.create_connection(address) as plain:
+        ask(plain)
+        secured = Stalling(plain, context, go)
+        print(common_name(secured), flush=True)
+        call(secured)
+        return "answered"
 
 
 def main():
     role, number, host, host_port, *more = sys.argv[1:]
-    if role != "connect":
+    if role not in ("connect", "stall"):
         for i in range(int(more[0]) if more else 1):
             threading.Thread(target=listen, args=(role, int(number) + i, (host, int(host_port) + i))).start()
         return
     context = ssl.create_default_context(cafile=more[0])
     context.check_hostname = False
-    for _ in range(int(number)):
+    for _ in range(1 if role == "stall" else int(number)):
         try:
-            print(connect((host, int(host_port)), context), flush=True)
+            address = (host, int(host_port))
+            print(stall(address, context, number) if role == "stall" else connect(address, context), flush=True)
         except (OSError, EOFError, ValueError) as error:
             print(f"failed: {error}", flush=True)
 
