@@ -38,7 +38,7 @@ measure_pace() {
 	for _ in 1 2; do
 		time_piece
 		[[ $best ]] && ((best <= TOOK)) || best=$TOOK
-		((best * 1000 > PIECE_MS * 150 / 100)) || break
+		((best * 1000 > PIECE_MS * 150)) || break
 	done
 	PACE=$((best * 1000 / PIECE_MS))
 	((PACE >= 100)) || PACE=100
