@@ -134,8 +134,8 @@ static int tear_down(void **state)
 {
 	static const char *const names[] = {"trust", "crl", "certificate", "key"};
 
-	credentials_free(c);
 	credentials_set_unref(g_steal_pointer(&born_with));
+	credentials_free(c);
 	assert_int_equal(n_signers, 0);
 	assert_null(reader);
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
