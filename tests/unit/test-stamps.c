@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tests of how a file is told from its successor: links, URLs, and what is held in the kernel's caches. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <glib/gstdio.h>
@@ -155,9 +158,17 @@ static void the_system_is_looked_at_where_nothing_is_named(void **state)
 	assert_memory_equal(after.system, nothing.system, sizeof(nothing.system));
 }
 
-static void a_glance_tells_what_is_held_and_what_is_not_there(void **state)
+/* The kernel notes when a link was followed, if it was not since it was made; a glance does not wait for that. */
+static void note_as_followed(const char *link)
 {
-	configure(0, CREDENTIAL_CRL, path_of("absent"));
+	const struct timespec times[] = {{.tv_sec = time(NULL) + 3600}, {.tv_nsec = UTIME_OMIT}};
+
+	assert_int_equal(utimensat(AT_FDCWD, path_of(link), times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static void a_glance_tells_what_is_held(void **state)
+{
+	note_as_followed("link");
 	configure(1, CREDENTIAL_CERTIFICATE, path_of("certificate"));
 	stamps_hold(&hold, &settings);
 	stamps_look(&before, &settings, &hold);
@@ -167,6 +178,25 @@ static void a_glance_tells_what_is_held_and_what_is_not_there(void **state)
 	stamps_glance(&after, &settings, &hold);
 	assert_false(stamps_are_equal(&before, &after));
 	assert_true(stamps_trust_is_equal(&before, &after));
+}
+
+/* That there is no file of a name is in the caches of some file systems, but not of tmpfs. */
+static void a_glance_at_no_file_tells_that_or_nothing(void **state)
+{
+	struct stamp none = {0}, nothing;
+
+	memset(&nothing, 0xff, sizeof(nothing));
+	configure(0, CREDENTIAL_CRL, path_of("absent"));
+	stamps_hold(&hold, &settings);
+	stamps_look(&before, &settings, &hold);
+	assert_memory_equal(&before.files[0][CREDENTIAL_CRL], &none, sizeof(none));
+	stamps_glance(&after, &settings, &hold);
+	if (memcmp(&after.files[0][CREDENTIAL_CRL], &none, sizeof(none)) != 0)
+		assert_memory_equal(&after.files[0][CREDENTIAL_CRL], &nothing, sizeof(nothing));
+	put("absent");
+	stamps_glance(&after, &settings, &hold);
+	assert_memory_not_equal(&after.files[0][CREDENTIAL_CRL], &none, sizeof(none));
+	g_unlink(path_of("absent"));
 }
 
 /* Some names the kernel never tells without what may take time, as it does where it has to ask a disk. */
@@ -197,8 +227,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_looked_at_is_held, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_system_is_looked_at_where_nothing_is_named,
 						set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_glance_tells_what_is_held_and_what_is_not_there,
-						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_glance_tells_what_is_held, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_glance_at_no_file_tells_that_or_nothing, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_glance_that_would_take_time_tells_nothing, set_up,
 						tear_down),
 	};
