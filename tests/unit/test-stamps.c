@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tests of how a file is told from its successor: links, URLs, and what is held in the kernel's caches. */
+#include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -180,6 +183,30 @@ static void a_glance_tells_what_is_held(void **state)
 	assert_true(stamps_trust_is_equal(&before, &after));
 }
 
+/* As in the unit; in a process of its own, for the filter stays. */
+static void a_glance_without_openat2_is_a_look(void **state)
+{
+	pid_t pid;
+	int status;
+
+	configure(1, CREDENTIAL_CERTIFICATE, path_of("certificate"));
+	stamps_hold(&hold, &settings);
+	stamps_look(&before, &settings, &hold);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+		if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0) < 0 ||
+		    seccomp_load(filter) < 0)
+			_exit(2);
+		stamps_glance(&after, &settings, &hold);
+		_exit(stamps_are_equal(&before, &after) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* That there is no file of a name is in the caches of some file systems, but not of tmpfs. */
 static void a_glance_at_no_file_tells_that_or_nothing(void **state)
 {
@@ -228,6 +255,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_system_is_looked_at_where_nothing_is_named,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_glance_tells_what_is_held, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_glance_without_openat2_is_a_look, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_glance_at_no_file_tells_that_or_nothing, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_glance_that_would_take_time_tells_nothing, set_up,

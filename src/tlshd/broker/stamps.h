@@ -58,7 +58,8 @@ void stamps_let_go(struct stamps_hold *hold);
 void stamps_look(struct stamps *out, const config *settings, const struct stamps_hold *hold);
 
 /**
- * stamps_glance() - the same without ever waiting, by what the kernel has in its caches.
+ * stamps_glance() - the same without ever waiting, by what the kernel has in its caches. Where there is no openat2(),
+ * as under the unit's RestrictSUIDSGID=, it is a look, and only what is held is found without the disk.
  *
  * The stamp of a file of which that does not tell enough is equal to none that stamps_look() gives.
  */
