@@ -122,7 +122,6 @@ static int bury(void **state)
 static void grant(uint32_t job, uint64_t deadline)
 {
 	union ipc_message m = {.grant = {{IPC_GRANT, job}, 1, HANDSHAKE_SERVER, deadline}};
-
 	int fd = memfile_of_bytes(der.data, der.size);
 
 	assert_true(fd >= 0);
