@@ -121,7 +121,8 @@ static int on_blown(sd_event_source *source, int fd, uint32_t events, void *user
 
 static int on_back(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	const struct timespec moment = {.tv_nsec = 1};
+	/* Long enough to be a sleep: a timer of nanoseconds expires before the thread is off its CPU. */
+	const struct timespec moment = {.tv_nsec = 1000 * 1000};
 	int r = set_all(priority.policy, &priority.param);
 
 	if (r < 0) {
