@@ -304,6 +304,9 @@ def main():
         try:
             peer = Peer(listener)
             answer = run(peer)
+            # A client may be slow to come out of the handshake; that is over when it sends its line.
+            if answer == "finished" and statuses == [0]:
+                peer.take()
         except (ValueError, EOFError, OSError) as e:
             answer = "%s: %s" % (type(e).__name__, e)
         peer.s.close()
