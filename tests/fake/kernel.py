@@ -4,13 +4,15 @@
 fake-tlshd (tlshd.c, upcall.c) is the daemon at the other end; kernel.h says what they say. Keys are of
 type "user" in a keyring of the test's own, so nobody has to be root.
 """
-import ctypes, os, queue, re, signal, socket, struct, subprocess, threading, time
+import concurrent.futures, ctypes, os, queue, re, signal, socket, struct, subprocess, threading, time
 
 CLIENT, SERVER = 1, 2
 UNAUTH, PSK, X509 = 1, 2, 3
 EAGAIN = 11
 # Seconds for what must happen; a test that passes waits for none of them.
 PATIENCE = 60
+# How many cases run beside the others.
+BESIDE = 2
 # What the daemon has for a handshake, unless the test is about that.
 GRANTED_MS = 20000
 
@@ -255,17 +257,22 @@ def alive(pid):
     except OSError:
         return False
 
-def run_cases(cases, skip=""):
-    """Runs functions as TAP; what they promise is their name. Return: an exit code."""
+def run_cases(cases, beside=()):
+    """Runs functions as TAP; what they promise is their name. Return: an exit code.
+
+    Those @beside have daemons of their own and mostly wait: a few at a time, they run beside the others.
+    """
     bad = 0
-    print("1..%d" % len(cases), flush=True)
-    for n, case in enumerate(cases, 1):
-        try:
-            case()
-            print("ok %d %s" % (n, case.__name__), flush=True)
-        except Exception as e: # whatever it is, this case has failed
-            bad += 1
-            print("not ok %d %s" % (n, case.__name__), flush=True)
-            for line in ("%s: %s" % (type(e).__name__, e)).splitlines():
-                print("# " + line, flush=True)
+    print("1..%d" % (len(cases) + len(beside)), flush=True)
+    with concurrent.futures.ThreadPoolExecutor(BESIDE) as pool:
+        running = {case: pool.submit(case) for case in beside}
+        for n, case in enumerate([*cases, *beside], 1):
+            try:
+                running[case].result() if case in running else case()
+                print("ok %d %s" % (n, case.__name__), flush=True)
+            except Exception as e: # whatever it is, this case has failed
+                bad += 1
+                print("not ok %d %s" % (n, case.__name__), flush=True)
+                for line in ("%s: %s" % (type(e).__name__, e)).splitlines():
+                    print("# " + line, flush=True)
     return 1 if bad else 0

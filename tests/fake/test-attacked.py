@@ -38,19 +38,21 @@ class Peer:
 
 class Attacked:
     """A daemon whose attacker has got the job that it waits for, and others, as its worker has."""
-    def __init__(self, mode):
+    def __init__(self, mode, granted_ms=GRANTED_MS):
         self.directory = tempfile.TemporaryDirectory()
         os.chmod(self.directory.name, 0o777) # where root runs this, the attacker is another user
         self.daemon = daemon = Daemon(
             sys.argv[1], self.directory.name, keyring, "[debug]\nloglevel=0\n[tlshd]\nworkers=2\n",
             environment={"TLSHD_ATTACK": mode, "TLSHD_ATTACK_FLAG": self.directory.name + "/flag"})
         daemon.wait_for_workers(2) # or the attacker has all the jobs
+        daemon.timeout_ms = granted_ms
         self.peers = []
         while not daemon.lines("attack: %s begins" % mode):
             assert len(self.peers) < 60, "the attacker gets no job; the log:\n" + daemon.tail()
             self.peers.append(Peer(daemon))
             time.sleep(0.02)
         self.pid = int(daemon.lines("attack: %s begins" % mode)[0].split("worker ")[1].split(":")[0])
+        daemon.timeout_ms = GRANTED_MS
 
     def __enter__(self):
         return self
@@ -115,7 +117,7 @@ def a_flood_of_lines_is_cut_and_forges_none():
         assert lines < 2000, "%d lines of 20000" % lines
 
 def a_deaf_worker_does_not_outlive_a_reload():
-    with Attacked("deaf") as a:
+    with Attacked("deaf", granted_ms=4000) as a: # a worker that is dismissed has the time of its jobs
         a.daemon.signal(signal.SIGHUP)
         a.daemon.wait(lambda: not alive(a.pid), "it runs on")
         a.end()
@@ -160,4 +162,4 @@ cases = [
 # A sanitizer's reports have no other way out, so that build keeps a worker's standard error.
 if "SANITIZED" not in os.environ:
     cases.append(attack("stderr", "attack: stderr ends", lost=False, lacks="^<0>|^everybody"))
-sys.exit(run_cases(cases))
+sys.exit(run_cases([], beside=cases))

@@ -2,7 +2,7 @@
 /*
  * Our sessions on a plain TCP port, for test suites and peers that speak no NVMe; never installed.
  *
- *   test-server [--client] [--port N] [--late] IDENTITY KEY     KEY in hexadecimal
+ *   test-server [--client] [--port N] [--timeout MS] [--late] IDENTITY KEY     KEY in hexadecimal
  *
  * The session, its look-up and its outcome are those of the daemon; what comes afterwards is echoed
  * over GnuTLS records. One connection after the other, a line for each on stdout: its status for
@@ -23,13 +23,11 @@
 
 #include "tlshd/worker/session.h"
 
-#define TIMEOUT_MS 3000
-
 static struct engine engine;
 static char *identity;
 static secret psk;
 static gboolean late, as_client, have_sha384;
-static int port = 4433;
+static int port = 4433, timeout_ms = 3000;
 
 struct connection {
 	struct session *s;
@@ -66,7 +64,7 @@ static int descriptors(void)
 /* Return: as session_step(), -ETIMEDOUT when the peer does not go on. */
 static int handshake(struct connection *c, int fd)
 {
-	gint64 end = g_get_monotonic_time() + TIMEOUT_MS * 1000;
+	gint64 end = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
 	int r;
 
 	while ((r = session_step(c->s)) == -EAGAIN) {
@@ -108,7 +106,7 @@ static ssize_t receive(gnutls_session_t tls, int fd, char *bytes, size_t size)
 
 	do
 		n = gnutls_record_recv(tls, bytes, size);
-	while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && poll(&p, 1, TIMEOUT_MS) > 0));
+	while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && poll(&p, 1, timeout_ms) > 0));
 	if (n < 0 && gnutls_error_is_fatal((int)n) && n != GNUTLS_E_PREMATURE_TERMINATION &&
 	    n != GNUTLS_E_PULL_ERROR)
 		gnutls_alert_send_appropriate(tls, (int)n);
@@ -224,6 +222,8 @@ int main(int argc, char **argv)
 		 NULL},
 		{"port", 'p', 0, G_OPTION_ARG_INT, &port,
 		 "TCP port on the loopback, 4433; 0 for a free one", "N"},
+		{"timeout", 0, 0, G_OPTION_ARG_INT, &timeout_ms,
+		 "How long a peer may take for the handshake, 3000", "MS"},
 		{"have-sha384", 0, 0, G_OPTION_ARG_NONE, &have_sha384,
 		 "Only tell by the status whether GnuTLS can do SHA-384 PSKs", NULL},
 		{"late", 0, 0, G_OPTION_ARG_NONE, &late, "Answer look-ups after they returned",
@@ -238,7 +238,8 @@ int main(int argc, char **argv)
 	if (g_option_context_parse(context, &argc, &argv, NULL) && have_sha384)
 		return auth_psk_has_hash(PSK_HASH_SHA384) ? EXIT_SUCCESS : EXIT_FAILURE;
 	if (argc != 3 || !read_key(argv[2])) {
-		fprintf(stderr, "usage: test-server [--client] [--port N] [--late] IDENTITY KEY\n");
+		fprintf(stderr,
+			"usage: test-server [--client] [--port N] [--timeout MS] [--late] IDENTITY KEY\n");
 		return EXIT_FAILURE;
 	}
 	g_option_context_free(context);
