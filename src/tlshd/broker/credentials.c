@@ -534,6 +534,8 @@ static void begin_load(struct credentials *c, const struct stamps *before)
 	r = reader_new(&c->reader, &params);
 	if (r < 0)
 		on_not_read(c, g_strerror(-r));
+	else
+		log_debug(1, "a reader looks at the files of the certificates and keys");
 }
 
 /* What is read and loaded is not what is wanted any more. */
