@@ -222,6 +222,16 @@ class Daemon:
         out = subprocess.run(["pgrep", "-P", str(self.process.pid)], stdout=subprocess.PIPE, text=True).stdout
         return [int(pid) for pid in out.split() if alive(int(pid))]
 
+    def children(self, name):
+        """Those of a name."""
+        found = []
+        for process in self.workers():
+            try:
+                found += [process] if open("/proc/%d/comm" % process).read() == name + "\n" else []
+            except OSError: # it has ended
+                pass
+        return found
+
     def next_request(self):
         return self.requests.get(timeout=PATIENCE)
 

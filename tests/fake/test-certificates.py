@@ -353,15 +353,6 @@ def a_certificate_that_is_replaced_is_shown_to_the_next_peer():
     shows("renewed")
     holds("server", "server")
 
-def children(of, name):
-    found = []
-    for process in of.workers():
-        try:
-            found += [process] if open("/proc/%d/comm" % process).read() == name + "\n" else []
-        except OSError: # it has ended
-            pass
-    return found
-
 class Slow:
     """A daemon with a server's certificate in a folder of its own, a signer that is slow while we say so, and a disk that is away."""
     def __init__(self, slow=False):
@@ -411,7 +402,7 @@ class Slow:
             os.unlink(self.away)
 
     def readers(self):
-        return children(self.daemon, "(tlshd-reader)")
+        return self.daemon.children("(tlshd-reader)")
 
     def wait_for_reader(self):
         """Return: the one."""
@@ -513,8 +504,8 @@ def a_signer_that_dies_while_the_disk_is_away_stalls_no_pre_shared_key():
     with Slow() as s:
         same("certificate", "server", s.connect()[1])
         s.takes_disk_away()
-        s.daemon.wait(lambda: len(children(s.daemon, "tlshd-signer")) == 1, "there is not one signer")
-        os.kill(children(s.daemon, "tlshd-signer")[0], signal.SIGKILL)
+        s.daemon.wait(lambda: len(s.daemon.children("tlshd-signer")) == 1, "there is not one signer")
+        os.kill(s.daemon.children("tlshd-signer")[0], signal.SIGKILL)
         s.daemon.wait_for_line("the signer is lost")
         s.daemon.timeout_ms = 2000
         def reads():
@@ -572,14 +563,14 @@ def who_is_revoked_gets_in_by_no_reader_or_signer_that_dies():
         for n, (hinder, end, victim) in enumerate([(s.takes_disk_away, s.gives_disk_back, "(tlshd-reader)"), (s.slow, s.fast, "tlshd-signer")], 1):
             s.revokes("clean")
             same("status", 0, s.connect("client")[0].status)
-            before = children(s.daemon, victim)
+            before = s.daemon.children(victim)
             hinder()
             s.revokes("revoking")
             s.daemon.timeout_ms = 8000
             peer = start_s_client(port=s.daemon.port, cert="client")
             request = s.daemon.next_request()
-            s.daemon.wait(lambda: set(children(s.daemon, victim)) - set(before), "nobody loads the list")
-            for process in set(children(s.daemon, victim)) - set(before):
+            s.daemon.wait(lambda: set(s.daemon.children(victim)) - set(before), "nobody loads the list")
+            for process in set(s.daemon.children(victim)) - set(before):
                 os.kill(process, signal.SIGKILL)
             s.daemon.wait_for_line("cannot be read: the process|is lost before", n)
             end()
@@ -620,7 +611,7 @@ def who_is_revoked_is_refused_beside_a_pair_that_is_half_replaced():
     same("status", 0, s_client(cert="client")[0].status)
 
 def signers():
-    return children(daemon, "tlshd-signer")
+    return daemon.children("tlshd-signer")
 
 def a_signer_that_dies_is_replaced():
     daemon.wait(lambda: len(signers()) == 1, "the signers of before do not end")

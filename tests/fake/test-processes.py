@@ -8,6 +8,7 @@ from kernel import *
 from tls13 import client_hello, record
 
 IDENTITY, PSK = "NVMe0R01 nqn.host nqn.io-1", b"\x07" * 32
+SETTINGS = "[debug]\nloglevel=2\n[tlshd]\nworkers=2\n"
 keyring = Keyring()
 key = keyring.add(IDENTITY, PSK)
 
@@ -39,7 +40,7 @@ def with_daemon(case):
     """Runs @case with a daemon of its own, which must live until then and end by SIGTERM."""
     def run():
         with tempfile.TemporaryDirectory() as directory:
-            daemon = Daemon(sys.argv[1], directory, keyring, "[debug]\nloglevel=2\n[tlshd]\nworkers=2\n")
+            daemon = Daemon(sys.argv[1], directory, keyring, SETTINGS, environment={"FAKE_SLOW_DISK": directory + "/away"})
             try:
                 case(daemon)
                 assert daemon.stop() == 0, "exit code; the log:\n" + daemon.tail()
@@ -86,6 +87,56 @@ def a_bad_configuration_changes_nothing(daemon):
     daemon.signal(signal.SIGHUP)
     daemon.wait_for_line("the old one stays")
     assert daemon.workers() == before
+
+class Away:
+    """A disk that reloads wait for, as long as they are in here."""
+    def __init__(self, daemon):
+        self.flag = os.path.dirname(daemon.config) + "/away"
+
+    def __enter__(self):
+        open(self.flag, "w").close()
+
+    def __exit__(self, *_):
+        os.unlink(self.flag)
+
+def wait_for_reload(daemon):
+    daemon.wait(lambda: len(daemon.children("(tlshd-reload)")) == 1, "there is not one process that reads the file")
+
+@with_daemon
+def a_reload_whose_disk_is_away_stalls_nobody_and_is_done_later(daemon):
+    with Away(daemon):
+        daemon.configure(SETTINGS.replace("workers=2", "workers=3"))
+        daemon.signal(signal.SIGHUP)
+        wait_for_reload(daemon)
+        daemon.signal(signal.SIGHUP) # is for what is in the file by now
+        daemon.signal(signal.SIGHUP)
+        peer = Peer(daemon)
+        assert peer.go_on() == SERVER_HELLO
+        peer.sock.close()
+        wait_for_reload(daemon)
+        assert not daemon.lines("configuration read again"), daemon.tail()
+        daemon.configure(SETTINGS.replace("workers=2", "workers=1"))
+    daemon.wait_for_line("configuration read again", 2)
+    daemon.wait_for_workers(1)
+    assert len(daemon.lines("configuration read again")) == 2, daemon.tail()
+
+@with_daemon
+def a_reload_that_dies_is_named_and_the_next_one_works(daemon):
+    with Away(daemon):
+        daemon.signal(signal.SIGHUP)
+        wait_for_reload(daemon)
+        os.kill(daemon.children("(tlshd-reload)")[0], signal.SIGKILL)
+        daemon.wait_for_line("the new configuration is refused, the old one stays: the process that reads it has died")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for_line("configuration read again")
+
+@with_daemon
+def a_stop_does_not_wait_for_a_reload_whose_disk_is_away(daemon):
+    with Away(daemon):
+        daemon.signal(signal.SIGHUP)
+        wait_for_reload(daemon)
+        daemon.signal(signal.SIGTERM)
+        daemon.process.wait(PATIENCE)
 
 @with_daemon
 def a_stop_lets_what_runs_finish(daemon):
@@ -164,6 +215,9 @@ sys.exit(run_cases([
     a_killed_worker_costs_its_own_handshakes,
     a_reload_brings_new_workers_and_the_old_ones_finish,
     a_bad_configuration_changes_nothing,
+    a_reload_whose_disk_is_away_stalls_nobody_and_is_done_later,
+    a_reload_that_dies_is_named_and_the_next_one_works,
+    a_stop_does_not_wait_for_a_reload_whose_disk_is_away,
     a_stop_lets_what_runs_finish,
     a_stop_fails_who_waits_at_once_and_goes_on_accepting,
     a_stop_does_not_wait_for_a_peer_that_stalls,

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autofree char *text = g_strndup((const char *)data, size);
 	g_autoptr(GError) error = NULL;
-	g_autoptr(config) c = config_parse("fuzz", text, size, &error);
+	g_autoptr(config) c = config_parse("fuzz", NULL, text, size, &error);
 
 	if (!c != (error != NULL))
 		abort();

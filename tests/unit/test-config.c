@@ -23,7 +23,7 @@ static void keep(int priority, const char *line)
 static config *parse(const char *text, GError **error)
 {
 	g_string_truncate(lines, 0);
-	return config_parse("tlshd.conf", text, strlen(text), error);
+	return config_parse("tlshd.conf", NULL, text, strlen(text), error);
 }
 
 /* The same by way of a file. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tests of what one broker leaves to the next, which may be of another build, and of hostile records. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
@@ -166,31 +169,66 @@ static void any_bytes_do_no_harm(void **state)
 	}
 }
 
-static bool agrees(const char *text)
+/* Return: what a broker thinks that started with @before installed, or NULL for nothing, and has @text now. */
+static bool agrees(const char *before, const char *text)
 {
-	char path[] = "/tmp/test-handover-XXXXXX";
-	int fd = mkstemp(path);
+	g_autofree char *directory = g_dir_make_tmp("test-handover-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(directory, "handover", NULL);
+	struct handover_file file;
 	bool r;
 
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	r = handover_agrees(path);
-	close(fd);
+	assert_true(!before || g_file_set_contents(path, before, -1, NULL));
+	handover_look(&file, path);
+	assert_true(g_file_set_contents(path, text, -1, NULL));
+	r = handover_agrees(&file, path);
+	handover_forget(&file);
 	unlink(path);
+	rmdir(directory);
 	return r;
 }
 
 static void build_that_understands_other_versions_is_told_by_its_file(void **state)
 {
 	char same[32], ipc[32], records[32];
+	struct handover_file file;
 
 	snprintf(same, sizeof(same), "%d %d\n", IPC_VERSION, HANDOVER_VERSION);
 	snprintf(ipc, sizeof(ipc), "%d %d\n", IPC_VERSION + 1, HANDOVER_VERSION);
 	snprintf(records, sizeof(records), "%d %d\n", IPC_VERSION, HANDOVER_VERSION + 1);
-	assert_true(agrees(same));
-	assert_false(agrees(ipc));
-	assert_false(agrees(records));
-	assert_true(agrees(""));
-	assert_true(handover_agrees("/nonexistent/handover"));
+	for (size_t i = 0; i < 2; i++) {
+		const char *before = i ? same : NULL;
+
+		assert_true(agrees(before, same));
+		assert_false(agrees(before, ipc));
+		assert_false(agrees(before, records));
+		assert_true(agrees(before, ""));
+	}
+	assert_true(agrees(ipc, same));
+	handover_look(&file, "/nonexistent/handover");
+	assert_true(handover_agrees(&file, "/nonexistent/handover"));
+}
+
+static void file_that_has_not_changed_is_not_read_again(void **state)
+{
+	g_autofree char *path = NULL;
+	int fd = g_file_open_tmp("test-handover-XXXXXX", &path, NULL);
+	int opened = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct handover_file file;
+	char event[4096];
+
+	assert_true(fd >= 0 && opened >= 0);
+	assert_int_equal(write(fd, "0 0\n", 4), 4);
+	close(fd);
+	handover_look(&file, path);
+	assert_true(inotify_add_watch(opened, path, IN_OPEN) >= 0);
+	assert_false(handover_agrees(&file, path));
+	assert_true(read(opened, event, sizeof(event)) < 0);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_false(handover_agrees(&file, path));
+	assert_true(read(opened, event, sizeof(event)) > 0);
+	handover_forget(&file);
+	close(opened);
+	unlink(path);
 }
 
 /* ---- the ledger ---- */
@@ -365,6 +403,7 @@ int main(void)
 		TEST(identity_without_end_is_no_record),
 		TEST(any_bytes_do_no_harm),
 		TEST(build_that_understands_other_versions_is_told_by_its_file),
+		TEST(file_that_has_not_changed_is_not_read_again),
 		TEST(ledger_has_what_is_written_and_not_erased),
 		TEST(ledger_outlives_its_writer),
 		TEST(what_is_no_ledger_is_not_read),

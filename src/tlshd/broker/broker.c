@@ -22,6 +22,7 @@
 #include "tlshd/broker/heritage.h"
 #include "tlshd/broker/recorder.h"
 #include "tlshd/broker/relay.h"
+#include "tlshd/broker/reload.h"
 #include "tlshd/broker/rival.h"
 #include "tlshd/broker/store.h"
 #include "tlshd/broker/priority.h"
@@ -50,6 +51,9 @@ struct broker {
 	struct pool *pool;
 	struct recorder *recorder;
 	struct heritage *heritage; /* NULL where systemd does not start us */
+	struct handover_file next; /* which tlshd would go on after us */
+	struct reload *reload; /* the configuration is being read again */
+	bool reload_again; /* and is to be read once more after that */
 	sd_event_source *stop_timer; /* of a stop by hand */
 	bool ready; /* said so: the first worker has been born */
 	bool stopping;
@@ -205,8 +209,9 @@ static void stop(struct broker *b)
 {
 	sd_notify(0, "STOPPING=1");
 	b->stopping = true;
+	reload_free(g_steal_pointer(&b->reload));
 	pool_stop(b->pool);
-	if (b->heritage && handover_agrees(HANDOVER_FILE))
+	if (b->heritage && handover_agrees(&b->next, HANDOVER_FILE))
 		hand_over(b);
 	else
 		stop_by_hand(b);
@@ -265,25 +270,15 @@ static void notify_reloaded(const struct broker *b)
 		sd_notify(0, "READY=1");
 }
 
-/* Starts workers on the new configuration; the old ones finish what they have and end. */
-static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static void refuse_settings(const char *why)
 {
-	struct broker *b = userdata;
-	g_autoptr(GError) error = NULL;
-	config *fresh;
+	log_entry(LOG_ERR, MESSAGE_ID_CONFIGURATION_REFUSED, no_fields,
+		  "the new configuration is refused, the old one stays: %s", why);
+}
 
-	if (b->stopping)
-		return 0;
-	if (b->ready)
-		notify_reloading();
-	fresh = config_load(b->options->config_path, &error);
-	if (!fresh) {
-		log_entry(LOG_ERR, MESSAGE_ID_CONFIGURATION_REFUSED, no_fields,
-			  "the new configuration is refused, the old one stays: %s",
-			  error->message);
-		notify_reloaded(b);
-		return 0;
-	}
+/* Starts workers on the new configuration; the old ones finish what they have and end. */
+static void take_settings(struct broker *b, config *fresh)
+{
 	apply_log_level(fresh);
 	keys_configure(b->keys, fresh->keyrings);
 	tls_module_need(-1);
@@ -293,7 +288,54 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	recorder_configured(b->recorder, b->settings->path);
 	log_info("configuration read again%s%s", fresh->path ? ": " : "",
 		 fresh->path ? fresh->path : "");
+}
+
+static void begin_reload(struct broker *b);
+
+static void on_reloaded(void *ctx, config *fresh, const char *why)
+{
+	struct broker *b = ctx;
+
+	reload_free(g_steal_pointer(&b->reload));
+	if (fresh)
+		take_settings(b, fresh);
+	else
+		refuse_settings(why);
+	if (b->reload_again)
+		begin_reload(b);
+	else
+		notify_reloaded(b);
+}
+
+static void begin_reload(struct broker *b)
+{
+	const struct reload_params params = {
+		.event = b->event,
+		.path = b->options->config_path,
+		.done = on_reloaded,
+		.ctx = b,
+	};
+	int r = reload_new(&b->reload, &params);
+
+	b->reload_again = false;
+	if (r == 0)
+		return;
+	refuse_settings(g_strerror(-r));
 	notify_reloaded(b);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct broker *b = userdata;
+
+	if (b->stopping)
+		return 0;
+	if (b->ready)
+		notify_reloading();
+	if (b->reload)
+		b->reload_again = true; /* the file may have changed since that one has read it */
+	else
+		begin_reload(b);
 	return 0;
 }
 
@@ -561,9 +603,11 @@ static void end(struct broker *b)
 	credentials_free(b->credentials);
 	recorder_close(b->recorder);
 	heritage_free(b->heritage);
+	handover_forget(&b->next);
 	for (size_t i = 0; i < RELAYS_MAX; i++)
 		upcall_close(b->relay[i]);
 	upcall_close(b->kernel);
+	reload_free(b->reload);
 	sd_event_source_disable_unref(b->stop_timer);
 	sd_event_unref(b->event);
 	keys_close(b->keys);
@@ -574,12 +618,15 @@ static void end(struct broker *b)
 
 int broker_run(const struct broker_options *options)
 {
-	struct broker b = {.options = options, .settings = options->settings, .all = -1};
+	struct broker b = {
+		.options = options, .settings = options->settings, .all = -1, .next.fd = -1};
 	int r;
 
 	/* Who forks its workers cannot leave them: they end with their parent. */
-	if (!options->fork_workers && store_exists())
+	if (!options->fork_workers && store_exists()) {
 		b.heritage = heritage_open();
+		handover_look(&b.next, HANDOVER_FILE);
+	}
 	r = start(&b);
 
 	if (r >= 0) {

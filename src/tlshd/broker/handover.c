@@ -3,6 +3,7 @@
 #include "tlshd/broker/handover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,7 +154,7 @@ int handover_decode(const void *record, size_t len, struct handover *h)
 	return is_plausible(h) ? 0 : -EBADMSG;
 }
 
-bool handover_agrees(const char *path)
+static bool read_versions(const char *path)
 {
 	int ipc = IPC_VERSION, version = HANDOVER_VERSION;
 	g_autofree char *text = NULL;
@@ -161,6 +162,36 @@ bool handover_agrees(const char *path)
 	if (g_file_get_contents(path, &text, NULL, NULL))
 		sscanf(text, "%d %d", &ipc, &version);
 	return ipc == IPC_VERSION && version == HANDOVER_VERSION;
+}
+
+void handover_look(struct handover_file *file, const char *path)
+{
+	file->fd = open(path, O_PATH | O_CLOEXEC);
+	if (file->fd >= 0 && fstat(file->fd, &file->st) < 0)
+		handover_forget(file);
+	file->agrees = read_versions(path);
+}
+
+void handover_forget(struct handover_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+bool handover_agrees(const struct handover_file *file, const char *path)
+{
+	struct stat st;
+
+	if (file->fd >= 0 && stat(path, &st) == 0 && is_same(&st, &file->st))
+		return file->agrees;
+	return read_versions(path);
 }
 
 uint64_t handover_cookie(int sockfd)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "common/identity.h"
@@ -83,12 +84,32 @@ size_t handover_encode(const struct handover *h, void *record);
 int handover_decode(const void *record, size_t len, struct handover *h);
 
 /**
- * handover_agrees() - will the tlshd that is installed now understand what this one leaves to it?
- * @path: the file HANDOVER_FILE, which each build installs with the versions that it understands
- *
- * Return: false when the file names others; true also when it cannot be read.
+ * struct handover_file - the installed tlshd's versions, as of our start.
+ * @fd: of the file, which keeps its name in the kernel's caches; -1 for none
  */
-bool handover_agrees(const char *path);
+struct handover_file {
+	int fd;
+	struct stat st;
+	bool agrees;
+};
+
+/** handover_look() - read the file @path, which the next tlshd brings with it. */
+void handover_look(struct handover_file *file, const char *path);
+
+/** handover_forget() - close what handover_look() has opened. */
+void handover_forget(struct handover_file *file);
+
+/**
+ * handover_agrees() - will the tlshd that is installed now understand what this one leaves to it?
+ * @file: from handover_look()
+ * @path: the same
+ *
+ * The file is read only if it is another one than before, so this waits for no disk: what an upgrade has just
+ * written is in the kernel's caches.
+ *
+ * Return: true as well if there is no such file, as in a build that is not installed.
+ */
+bool handover_agrees(const struct handover_file *file, const char *path);
 
 /** handover_cookie() - the number that no other socket has until the next boot; 0 if there is none. */
 uint64_t handover_cookie(int sockfd);

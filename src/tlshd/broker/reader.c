@@ -2,57 +2,32 @@
 /* Certificates, keys and lists are read by a process of its own: their disk may be the one that is gone. */
 #include "tlshd/broker/reader.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <stdnoreturn.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "tlshd/broker/reap.h"
-#include "tlshd/shared/ipc.h"
+#include "tlshd/broker/child.h"
 #include "tlshd/shared/memfile.h"
-#include "tlshd/shared/sandbox.h"
 
 /* systemd does not warn of a process in parentheses that it finds beside the broker it starts. */
 #define NAME "(tlshd-reader)"
 /* A CRL with a million entries has some 40 MB. */
 #define FILE_MAX ((size_t)64 * 1024 * 1024)
-#define DESCRIPTORS_MAX (CREDENTIAL_OWNERS * CREDENTIAL_KINDS + STAMPS_HELD_MAX)
+
+static_assert(CREDENTIAL_OWNERS * CREDENTIAL_KINDS + STAMPS_HELD_MAX <= CHILD_DESCRIPTORS_MAX,
+	      "a child hands over so many descriptors");
 
 struct reader {
 	struct reader_params params;
-	int sock;
-	int pidfd;
-	sd_event_source *io;
-};
-
-/* What the process says: lines of the log, and then what it has read. Both are of one build, for it is a fork. */
-struct message {
-	bool is_line;
-	int priority;
-	union {
-		char line[LOG_LINE_MAX];
-		struct reading reading;
-	};
-};
-
-union control {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
+	struct child *child;
 };
 
 /* Where in @what the descriptors are. Return: how many. */
-static size_t descriptors_of(struct reading *what, int *all[DESCRIPTORS_MAX])
+static size_t descriptors_of(void *result, int *all[CHILD_DESCRIPTORS_MAX])
 {
+	struct reading *what = result;
 	size_t n = 0;
 
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
@@ -64,7 +39,7 @@ static size_t descriptors_of(struct reading *what, int *all[DESCRIPTORS_MAX])
 	return n;
 }
 
-/* ---- the process: files ---- */
+/* ---- the process ---- */
 
 /* What others may read or change is the administrator's to know; ktls-utils takes it all the same. */
 static void warn_of_mode(const char *path, bool is_key, const struct stat *st)
@@ -80,22 +55,10 @@ static void warn_of_mode(const char *path, bool is_key, const struct stat *st)
 			    path);
 }
 
-static int open_regular(const char *path, struct stat *st)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
-		return fd;
-	close(fd);
-	return -EINVAL;
-}
-
 static int read_content(const char *path, bool is_key)
 {
 	struct stat st;
-	int fd = open_regular(path, &st);
+	int fd = memfile_open(path, &st);
 	int copy;
 
 	if (fd < 0)
@@ -143,51 +106,11 @@ static void read_files(struct reading *what, const config *settings)
 				what->files[owner][kind].configured = kind == CREDENTIAL_TRUST;
 }
 
-/* ---- the process: its end of the socket ---- */
-
-static int broker = -1;
-
-/* If there is no broker any more, nobody needs us. */
-static void send_message(struct message *m, size_t len, int *const *all, size_t n)
+static void work(const void *job, void *result)
 {
-	struct iovec vec = {m, len};
-	struct msghdr msg = {.msg_iov = &vec, .msg_iovlen = 1};
-	union control control = {0};
+	const struct reader_params *params = job;
+	struct reading *what = result;
 
-	if (n) {
-		struct cmsghdr *c = &control.align;
-
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * n);
-		for (size_t i = 0; i < n; i++)
-			memcpy(CMSG_DATA(c) + sizeof(int) * i, all[i], sizeof(int));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n);
-	}
-	if (sendmsg(broker, &msg, MSG_NOSIGNAL) < 0)
-		_exit(EXIT_FAILURE);
-}
-
-static void send_line(int priority, const char *line)
-{
-	struct message m = {.is_line = true, .priority = priority};
-
-	g_strlcpy(m.line, line, sizeof(m.line));
-	send_message(&m, offsetof(struct message, line) + strlen(m.line) + 1, NULL, 0);
-}
-
-static noreturn void run(const struct reader_params *params, int sock)
-{
-	struct message m = {0};
-	struct reading *what = &m.reading;
-	int *all[DESCRIPTORS_MAX];
-
-	broker = sock;
-	log_set_sink(send_line);
-	if (sandbox_leave_broker(NAME, sock) < 0)
-		_exit(EXIT_FAILURE);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t owner = 0; owner < CREDENTIAL_OWNERS; owner++)
 		for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++)
 			what->files[owner][kind] = (struct reader_file){false, -1, OUTCOME_INIT};
@@ -197,112 +120,52 @@ static noreturn void run(const struct reader_params *params, int sock)
 	what->same = params->before && stamps_are_equal(&what->stamps, params->before);
 	if (!what->same)
 		read_files(what, params->settings);
-	send_message(&m, sizeof(m), all, descriptors_of(what, all));
-	_exit(EXIT_SUCCESS);
 }
 
 /* ---- the broker ---- */
 
-static void close_all(const struct cmsghdr *c)
+static void on_done(void *ctx, void *result)
 {
-	int fd;
+	struct reader *r = ctx;
 
-	for (size_t at = 0; c && at + CMSG_LEN(sizeof(fd)) <= c->cmsg_len; at += sizeof(fd)) {
-		memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-		close(fd);
-	}
+	r->params.done(r->params.ctx, result);
 }
 
-/* Puts the descriptors that came with it where they belong. Return: have all come? */
-static bool take_descriptors(struct msghdr *msg, struct reading *what)
+static void on_gone(void *ctx, int err)
 {
-	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int *all[DESCRIPTORS_MAX];
-	size_t n = descriptors_of(what, all);
+	struct reader *r = ctx;
 
-	if ((c ? c->cmsg_len : CMSG_LEN(0)) != CMSG_LEN(sizeof(int) * n)) {
-		close_all(c);
-		return false;
-	}
-	for (size_t i = 0; i < n; i++)
-		memcpy(all[i], CMSG_DATA(c) + sizeof(int) * i, sizeof(int));
-	return true;
-}
-
-/* The last that is done with @r: who is told may free it. */
-static void take_message(struct reader *r, struct message *m, struct msghdr *msg)
-{
-	if (m->is_line)
-		log_line(m->priority, "%s", m->line);
-	else if (take_descriptors(msg, &m->reading))
-		r->params.done(r->params.ctx, &m->reading);
-	else
-		r->params.gone(r->params.ctx, "no descriptor is left for them; raise LimitNOFILE=");
-}
-
-static int on_message(sd_event_source *source, int sock, uint32_t events, void *userdata)
-{
-	struct reader *r = userdata;
-	struct message m;
-	struct iovec vec = {&m, sizeof(m)};
-	union control control;
-	struct msghdr msg = {.msg_iov = &vec,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n > 0)
-		take_message(r, &m, &msg);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		r->params.gone(r->params.ctx, "the process that reads them has died");
-	return 0;
+	r->params.gone(r->params.ctx, err == -EMFILE
+					      ? "no descriptor is left for them; raise LimitNOFILE="
+					      : "the process that reads them has died");
 }
 
 void reader_free(struct reader *r)
 {
 	if (!r)
 		return;
-	sd_event_source_disable_unref(r->io);
-	if (r->sock >= 0)
-		close(r->sock);
-	if (r->pidfd >= 0)
-		reap_killed(r->params.event, r->pidfd);
+	child_free(r->child);
 	g_free(r);
-}
-
-/* A child that we have not waited for keeps its number, so this pidfd cannot be another's. */
-static int fork_process(struct reader *r, int theirs)
-{
-	pid_t pid = fork();
-	int err;
-
-	if (pid == 0)
-		run(&r->params, theirs);
-	if (pid < 0)
-		return -errno;
-	r->pidfd = pidfd_open(pid, 0);
-	if (r->pidfd >= 0)
-		return 0;
-	err = errno;
-	kill(pid, SIGKILL);
-	return -err;
 }
 
 int reader_new(struct reader **out, const struct reader_params *params)
 {
 	struct reader *r = g_new0(struct reader, 1);
-	int theirs, e;
+	const struct child_params child = {
+		.event = params->event,
+		.name = NAME,
+		.work = work,
+		.job = params,
+		.size = sizeof(struct reading),
+		.descriptors = descriptors_of,
+		.done = on_done,
+		.gone = on_gone,
+		.ctx = r,
+	};
+	int e;
 
 	r->params = *params;
-	r->sock = r->pidfd = -1;
-	e = ipc_pair(&r->sock, &theirs);
-	if (e == 0) {
-		e = fork_process(r, theirs);
-		close(theirs);
-	}
-	if (e == 0)
-		e = sd_event_add_io(params->event, &r->io, r->sock, EPOLLIN, on_message, r);
+	e = child_new(&r->child, &child);
 	if (e < 0) {
 		reader_free(r);
 		return e;

@@ -265,22 +265,37 @@ static config *unreadable(const char *path, const GError *problem, GError **erro
 	return NULL;
 }
 
-config *config_parse(const char *path, const char *text, gsize len, GError **error)
+static config *understand(const char *path, const char *ignored, GKeyFile *file)
+{
+	config *c = read_keys(path, file);
+
+	if (ignored) {
+		log_warning("%s is ignored, for %s is read before it: merge the two into one",
+			    ignored, path);
+		c->complaints++;
+	}
+	return c;
+}
+
+config *config_parse(const char *path, const char *ignored, const char *text, gsize len,
+		     GError **error)
 {
 	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) problem = NULL;
 
+	if (!path)
+		return defaults(NULL);
 	/* GLib takes an empty text for an error, but not an empty file. */
 	if (len && !g_key_file_load_from_data(file, text, len, G_KEY_FILE_NONE, &problem))
 		return unreadable(path, problem, error);
-	return read_keys(path, file);
+	return understand(path, ignored, file);
 }
 
-/* Return: the first of the default places that has a file; *@ignored is another one that has. */
-static const char *default_place(const char **ignored)
+const char *config_find(const char **ignored)
 {
 	const char *found = NULL;
 
+	*ignored = NULL;
 	for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
 		if (!g_file_test(places[i], G_FILE_TEST_EXISTS))
 			continue;
@@ -297,21 +312,14 @@ config *config_load(const char *path, GError **error)
 	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) problem = NULL;
 	const char *ignored = NULL;
-	config *c;
 
 	if (!path)
-		path = default_place(&ignored);
+		path = config_find(&ignored);
 	if (!path)
 		return defaults(NULL);
 	if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &problem))
 		return unreadable(path, problem, error);
-	c = read_keys(path, file);
-	if (ignored) {
-		log_warning("%s is ignored, for %s is read before it: merge the two into one",
-			    ignored, path);
-		c->complaints++;
-	}
-	return c;
+	return understand(path, ignored, file);
 }
 
 bool config_has_credentials(const config *c)

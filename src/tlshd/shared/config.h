@@ -47,8 +47,21 @@ typedef struct config {
  */
 config *config_load(const char *path, GError **error);
 
-/** config_parse() - config_load() of a text; @path stands for the file in messages. */
-config *config_parse(const char *path, const char *text, gsize len, GError **error);
+/**
+ * config_find() - the first that exists of the two files that are read where none is named.
+ * @ignored: set to the other one, if it exists too, or NULL
+ *
+ * Return: NULL for none, which is what config_parse() takes for the defaults.
+ */
+const char *config_find(const char **ignored);
+
+/**
+ * config_parse() - config_load() of a text.
+ * @path: stands for the file in messages; NULL for none, whatever the text
+ * @ignored: another file, which is warned of; NULL for none
+ */
+config *config_parse(const char *path, const char *ignored, const char *text, gsize len,
+		     GError **error);
 
 /** config_has_credentials() - is any of the x509 keys set? */
 bool config_has_credentials(const config *c);

@@ -54,6 +54,18 @@ int memfile_of_bytes(const void *bytes, size_t len)
 	return fd < 0 ? fd : seal(fd);
 }
 
+int memfile_open(const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
 int memfile_of_file(int fd, size_t max)
 {
 	size_t total = 0;

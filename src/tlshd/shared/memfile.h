@@ -3,10 +3,18 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/stat.h>
 #include <gnutls/gnutls.h>
 
 /** memfile_of_bytes() - a sealed file with @len bytes. Return: its descriptor, or a negative errno. */
 int memfile_of_bytes(const void *bytes, size_t len);
+
+/**
+ * memfile_open() - open a regular file to read it; this waits for no other end, as of a pipe.
+ *
+ * Return: its descriptor, with @st set; -EINVAL for another kind of file; another negative errno.
+ */
+int memfile_open(const char *path, struct stat *st);
 
 /**
  * memfile_of_file() - a sealed copy of the regular file @fd, from its start.
