@@ -26,7 +26,7 @@ static void icreq_is_that_of_the_specification(void **state)
 
 static void connect_has_the_names_where_the_specification_wants_them(void **state)
 {
-	static const uint8_t hostid[16] = "0123456789abcdef";
+	static const uint8_t hostid[] = "0123456789abcdef";
 	static const uint8_t head[] = {0x04, 0x00, 72, 72, 0x48, 0x04, 0x00, 0x00};
 	uint8_t out[DOCTOR_PDU_CONNECT];
 
