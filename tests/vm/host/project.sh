@@ -48,15 +48,16 @@ build_project_locked() {
 command_unit() {
 	local guest=${1:?which guest?} kind='' build
 	known_guest "$guest"
-	[[ ${2:-} != --sanitize ]] || kind=sanitize
+	shift
+	[[ ${1:-} != --sanitize ]] || { kind=sanitize; shift; }
 	build_project "$guest" "$kind"
 	build=$(project_dir "$guest" "$kind")
 	rm -f "$build/meson-logs/testlog.json"
 	unshare --mount --pid --fork --kill-child bash -euo pipefail -c '
 		. "$VM/host/common.sh"; . "$VM/host/project.sh"
-		enter_root "$@"
-		chroot "$1" env LC_ALL=C.UTF-8 meson test -C /build --no-rebuild --timeout-multiplier 2' guest \
-		"$(guest_dir "$guest")/root" "$build" >"$build.tests.log" 2>&1 || true
+		enter_root "$1" "$2"
+		chroot "$1" env LC_ALL=C.UTF-8 meson test -C /build --no-rebuild --timeout-multiplier 2 "${@:3}"' guest \
+		"$(guest_dir "$guest")/root" "$build" "$@" >"$build.tests.log" 2>&1 || true
 	[[ -s $build/meson-logs/testlog.json ]] || die "no unit test ran for $guest; log: $build.tests.log"
 	"$VM/../meson-results" "$build/meson-logs/testlog.json" "$guest"
 }
