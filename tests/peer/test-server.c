@@ -23,6 +23,9 @@
 
 #include "tlshd/worker/session.h"
 
+/* After the handshake, a peer that says nothing for so long has no more to say. */
+#define SILENCE_MS 3000
+
 static struct engine engine;
 static char *identity;
 static secret psk;
@@ -106,7 +109,7 @@ static ssize_t receive(gnutls_session_t tls, int fd, char *bytes, size_t size)
 
 	do
 		n = gnutls_record_recv(tls, bytes, size);
-	while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && poll(&p, 1, timeout_ms) > 0));
+	while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && poll(&p, 1, SILENCE_MS) > 0));
 	if (n < 0 && gnutls_error_is_fatal((int)n) && n != GNUTLS_E_PREMATURE_TERMINATION &&
 	    n != GNUTLS_E_PULL_ERROR)
 		gnutls_alert_send_appropriate(tls, (int)n);
